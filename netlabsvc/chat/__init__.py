@@ -1,0 +1,1 @@
+"""The chat hub: for telnet, nc and whatever a student writes."""

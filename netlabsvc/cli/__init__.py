@@ -1,0 +1,1 @@
+"""The netlab command: the client to each service of the lab."""

@@ -1,0 +1,1 @@
+"""The UDP reflector, its faults, and the prober that measures against it."""

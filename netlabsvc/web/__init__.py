@@ -1,0 +1,1 @@
+"""The static web site, and the client that fetches from one."""

@@ -1,0 +1,39 @@
+"""The outside programs that tests talk to, and the Debian package of each.
+
+Run as a program it prints the packages, for ``make outside``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+PACKAGES = {
+    "nc": "netcat-openbsd",
+    "ncat": "ncat",
+    "telnet": "telnet",
+    "expect": "expect",
+    "curl": "curl",
+    "swaks": "swaks",
+    "tmux": "tmux",
+}
+
+
+def need(program: str) -> str:
+    """The path of an outside program; skips the test where it is missing.
+
+    With OUTSIDE=require in the environment a missing program is a failure.
+    """
+    import pytest
+
+    path = shutil.which(program)
+    if path is None:
+        reason = f"needs {program}: apt-get install {PACKAGES[program]} (or: make outside)"
+        if os.environ.get("OUTSIDE") == "require":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+if __name__ == "__main__":
+    print(*sorted(set(PACKAGES.values())))

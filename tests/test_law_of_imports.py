@@ -1,0 +1,168 @@
+"""The law of imports of docs/architecture.md, as a table."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parent.parent / "netlabsvc"
+
+#: The pure floor: the standard library, the house's `keys`, and the pure floor of the same room.
+GROUND = {
+    "": {"keys", "metrics", "toml"},
+    "chat": {"settings", "message", "text", "telnet", "limits", "hub", "commands"},
+    "udp": {"settings", "ntp", "stamp", "irtt", "classic", "impair", "stats"},
+    "web": {"settings", "listing"},
+    "mail": {"settings", "address", "message", "transcript", "session"},
+    "control": {"settings", "events"},
+}
+#: Adapters to Twisted: Twisted, their own room, and what the house offers to every room.
+FIRST = {
+    "": {"logs", "connections"},
+    "chat": {"session", "client"},
+    "udp": {"batch", "reflector", "prober"},
+    "web": {"files", "site", "client", "status"},
+    "mail": {"store", "client", "queue", "sandbox", "inbox"},
+    "control": {"api", "client"},
+}
+#: Modules that know more than one room.
+ROOF = {"": {"config", "service", "tap"}}
+HOUSE_GROUND = {"keys", "metrics"}
+HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
+#: The one module that may import a third-party package.
+WRAPPERS = {
+    "click": "cli",
+    "prompt_toolkit": "cli",
+}
+
+
+def modules() -> list[str]:
+    """Every module of the house, as dotted name below netlabsvc."""
+    paths = sorted(HOUSE.rglob("*.py"))
+    return [
+        ".".join(p.relative_to(HOUSE).with_suffix("").parts)
+        for p in paths
+        if p.name != "__init__.py"
+    ]
+
+
+def split(module: str) -> tuple[str, str]:
+    room, _, name = module.rpartition(".")
+    return room, name
+
+
+def floor(module: str) -> str:
+    room, name = split(module)
+    if room == "cli":
+        return "cli"
+    for title, table in (("ground", GROUND), ("first", FIRST), ("roof", ROOF)):
+        if name in table.get(room, ()):
+            return title
+    return "unknown"
+
+
+def imports(module: str) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything a module imports, wherever in the file."""
+    path = HOUSE.joinpath(*module.split(".")).with_suffix(".py")
+    known = set(modules())
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            base = node.module or ""
+            inside = base.removeprefix("netlabsvc").removeprefix(".")
+            for alias in node.names:
+                full = f"{inside}.{alias.name}".lstrip(".")
+                if base.startswith("netlabsvc") and full in known:
+                    yield node.lineno, f"netlabsvc.{full}"
+                else:
+                    yield node.lineno, base
+
+
+def allowed(module: str, target: str) -> bool:
+    """Whether the law lets a module import a target."""
+    top = target.partition(".")[0]
+    mine, room = floor(module), split(module)[0]
+    if top == "netlabsvc":
+        inside = target.removeprefix("netlabsvc").removeprefix(".")
+        return inside == "" or allowed_inside(module, inside)
+    if top in sys.stdlib_module_names:
+        return True
+    if top in WRAPPERS:
+        return module == WRAPPERS[top] or room == WRAPPERS[top]
+    return top in ("twisted", "zope") and mine != "ground"
+
+
+def allowed_inside(module: str, target: str) -> bool:
+    """Whether the law lets one module of the house import another."""
+    mine, room = floor(module), split(module)[0]
+    target_room, target_name = split(target)
+    if mine == "ground":
+        own = target_room == room and floor(target) == "ground"
+        return own or (target_room == "" and target_name in HOUSE_GROUND)
+    if mine == "first":
+        own = target_room == room != ""
+        return own or (target_room == "" and target_name in HOUSE_FIRST)
+    if mine == "cli":
+        return target not in ("service", "tap")
+    if module == "tap":
+        return target in ("config", "service", "logs", "toml")
+    return target_room != "cli"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_follow_the_law(module: str) -> None:
+    """No import reaches over a wall or down through a floor."""
+    assert floor(module) != "unknown", f"{module} stands on no floor: add it to the table"
+    broken = [
+        f"netlabsvc/{module.replace('.', '/')}.py:{line}: {floor(module)} imports {target}"
+        for line, target in imports(module)
+        if not allowed(module, target)
+    ]
+    assert not broken, "\n".join(broken)
+
+
+def test_a_command_knows_one_room() -> None:
+    """Each module of cli/ imports one room at most, beside control's client."""
+    for module in modules():
+        if split(module)[0] != "cli":
+            continue
+        rooms = {
+            split(t.removeprefix("netlabsvc."))[0]
+            for _, t in imports(module)
+            if t.startswith("netlabsvc.")
+        }
+        assert len(rooms - {"", "cli", "control"}) <= 1, f"{module} imports {sorted(rooms)}"
+
+
+def test_only_the_session_runs_commands() -> None:
+    """The hub does not know the commands; the session calls them."""
+    assert all(t != "netlabsvc.chat.commands" for _, t in imports("chat.hub"))
+
+
+def test_the_ground_floor_stands_without_twisted() -> None:
+    """Every pure module can be imported where Twisted cannot."""
+    pure = [f"netlabsvc.{m}" for m in modules() if floor(m) == "ground"]
+    code = f"import sys; sys.modules['twisted'] = None; import {', '.join(pure)}"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_nothing_imports_the_reactor_when_imported() -> None:
+    """Importing any module, cli too, installs no reactor."""
+    names = ", ".join(f"netlabsvc.{m}" for m in modules())
+    code = f"import sys; import {names}; sys.exit('twisted.internet.reactor' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_plugin_directory_is_no_package() -> None:
+    """An __init__.py there would overwrite Twisted's own on install and break every twistd."""
+    plugins = HOUSE.parent / "twisted_plugins"
+    assert [p.name for p in plugins.glob("*.py")] == ["netlab_plugin.py"]
+    assert (HOUSE.parent / "twisted" / "plugins").is_symlink()
