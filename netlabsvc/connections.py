@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 
 P = TypeVar("P")
@@ -42,3 +43,16 @@ class Connections(Generic[P]):
         else:
             gone.callback(None)
         return gone
+
+
+def host_port(host: str, port: int) -> str:
+    """``10.0.0.5:41766`` or ``[fe80::1]:41766``; an IPv4 address mapped into IPv6 shows as IPv4."""
+    host = host.removeprefix("::ffff:") if "." in host else host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def peer_name(address: Any) -> str:
+    """The address of a peer for people: ``10.0.0.5:41766``; ``unix`` for a Unix socket's."""
+    if isinstance(address, IPv4Address | IPv6Address):
+        return host_port(address.host, address.port)
+    return "unix"

@@ -1,30 +1,19 @@
-"""What a configuration key is: its default, its help, its unit, its bounds.
+"""What a configuration key is: its default, its help, its bounds, and how a value is read.
 
 Each room lists its keys in its ``settings.py`` as a frozen dataclass whose fields are made by
-`key`. From that one list ``config.py`` reads the file, the environment and the flags, and writes
-the errors; no room parses a configuration itself.
+`key`. From those lists ``config.py`` reads the file, the environment and the flags.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import types
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 PORTS = (0, 65535)
-
-
-@dataclass(frozen=True)
-class Key:
-    """What is known of one key beside its name, type and default."""
-
-    help: str
-    unit: str = ""
-    bounds: tuple[float, float] | None = None
-    one_of: tuple[str, ...] = ()
-    flag: str = ""
-    read: Callable[[object], Any] | None = None
-    excludes: str = ""
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 def key(
@@ -37,14 +26,15 @@ def key(
     flag: str = "",
     read: Callable[[object], Any] | None = None,
     excludes: str = "",
+    none: str = "off",
 ) -> Any:
     """Declare a dataclass field as a configuration key.
 
     The field's annotation says what is accepted: ``bool``, ``int``, ``float``, ``str``,
-    ``tuple[str, ...]``, and each of them ``| None``, where the word ``off`` stands for None.
+    ``tuple[str, ...]``, and each of them ``| None``.
 
     :param help: one line for people: etc/netlab.toml and --help are made of it.
-    :param unit: ``s``, ``bytes``, ...; shown behind the help.
+    :param unit: ``s``, ``bytes``, ...; shown in errors and help.
     :param bounds: smallest and largest number accepted, both included.
     :param one_of: the only words accepted (for a tuple: the only ones it may hold).
     :param flag: the option of ``twistd netlab`` that sets it, without the dashes.
@@ -52,6 +42,138 @@ def key(
         raises ValueError with what would be right. For what annotation and bounds cannot say.
     :param excludes: the neighbouring key that must not be set beside this one; where the two come
         from different sources, the stronger source wins.
+    :param none: the word that stands for None.
     """
-    meta = Key(help, unit, bounds, one_of, flag, read, excludes)
-    return field(default=default, metadata={"key": meta})
+    facts = {
+        "help": help,
+        "unit": unit,
+        "bounds": bounds,
+        "one_of": one_of,
+        "flag": flag,
+        "read": read,
+        "excludes": excludes,
+        "none": none,
+    }
+    return field(default=default, metadata=facts)
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of the configuration, as declared by `key`."""
+
+    section: str
+    name: str
+    kind: Any
+    default: Any
+    help: str
+    unit: str
+    bounds: tuple[float, float] | None
+    one_of: tuple[str, ...]
+    flag: str
+    read: Callable[[object], Any] | None
+    excludes: str
+    none: str
+
+    @property
+    def path(self) -> str:
+        """The dotted path in the file, such as ``mail.sandbox.port``."""
+        return f"{self.section}.{self.name}".lstrip(".")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return f"NETLAB_{self.path.replace('.', '_').upper()}"
+
+    @property
+    def optional(self) -> bool:
+        return isinstance(self.kind, types.UnionType) and type(None) in typing.get_args(self.kind)
+
+    @property
+    def base(self) -> Any:
+        """The annotation without ``| None``, and ``tuple`` for a tuple of words."""
+        plain = typing.get_args(self.kind)[0] if self.optional else self.kind
+        return typing.get_origin(plain) or plain
+
+    def value(self, raw: object) -> Any:
+        """Read a value of a TOML file (typed) or of a flag or variable (always text).
+
+        :raises ValueError: says what would be right.
+        """
+        if self.optional and raw == self.none:
+            return None
+        try:
+            return self.read(raw) if self.read else self._plain(raw)
+        except ValueError as error:
+            raise ValueError(str(error) or self.accepts()) from None
+
+    def _plain(self, raw: object) -> Any:
+        value = _typed(self.base, raw)
+        if self.bounds and not self.bounds[0] <= value <= self.bounds[1]:
+            raise ValueError
+        if self.one_of and not set(value if self.base is tuple else [value]) <= set(self.one_of):
+            raise ValueError
+        return value
+
+    def accepts(self) -> str:
+        """What would be right, for people: ``takes a whole number from 0 to 65535, or off``."""
+        kind = {
+            bool: "true or false",
+            int: "a whole number",
+            float: "a number",
+            str: "a text",
+            tuple: "a list of texts",
+        }[self.base]
+        if self.one_of:
+            kind = ("some of " if self.base is tuple else "one of ") + ", ".join(self.one_of)
+        if self.bounds:
+            kind += f" from {self.bounds[0]} to {self.bounds[1]}"
+        if self.unit:
+            kind += f" ({self.unit})"
+        return f"takes {kind}" + (f', or "{self.none}"' if self.optional else "")
+
+    def written(self, value: object) -> object:
+        """The value as a file would hold it."""
+        return self.none if value is None else value
+
+
+def keys_of(section: str, settings: type) -> Iterator[Key]:
+    """The keys that a settings dataclass declares, in its order."""
+    kinds = typing.get_type_hints(settings)
+    for f in fields(settings):
+        yield Key(section, f.name, kinds[f.name], f.default, **f.metadata)
+
+
+def _typed(kind: type, raw: object) -> Any:
+    """Check a typed value, or read a text as that type.
+
+    :raises ValueError: without a message; `Key.accepts` says what would be right.
+    """
+    if kind is bool:
+        word = str(raw).lower()
+        if word not in _TRUE + _FALSE:
+            raise ValueError
+        return word in _TRUE
+    if isinstance(raw, bool):
+        raise ValueError  # in Python True is a number; in a configuration it is not
+    if kind is tuple:
+        return _words(raw)
+    if kind is str:
+        if not isinstance(raw, str):
+            raise ValueError
+        return raw
+    if isinstance(raw, str) or (kind is float and isinstance(raw, int)):
+        try:
+            return kind(raw)
+        except ValueError:
+            raise ValueError from None
+    if not isinstance(raw, kind):
+        raise ValueError
+    return raw
+
+
+def _words(raw: object) -> tuple[str, ...]:
+    if isinstance(raw, str):
+        return tuple(word.strip() for word in raw.split(",") if word.strip())
+    if isinstance(raw, list) and all(isinstance(word, str) for word in raw):
+        return tuple(raw)
+    raise ValueError

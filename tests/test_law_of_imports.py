@@ -14,8 +14,8 @@ HOUSE = Path(__file__).parent.parent / "netlabsvc"
 
 #: The pure floor: the standard library, the house's `keys`, and the pure floor of the same room.
 GROUND = {
-    "": {"keys", "metrics", "toml"},
-    "chat": {"settings", "message", "text", "telnet", "limits", "hub", "commands"},
+    "": {"keys", "escape", "metrics", "toml"},
+    "chat": {"settings", "message", "text", "telnet", "limits", "turn", "hub", "commands"},
     "udp": {"settings", "ntp", "stamp", "irtt", "classic", "impair", "stats"},
     "web": {"settings", "listing"},
     "mail": {"settings", "address", "message", "transcript", "session"},
@@ -24,7 +24,7 @@ GROUND = {
 #: Adapters to Twisted: Twisted, their own room, and what the house offers to every room.
 FIRST = {
     "": {"logs", "connections"},
-    "chat": {"session", "client"},
+    "chat": {"outlet", "room", "session", "client"},
     "udp": {"batch", "reflector", "prober"},
     "web": {"files", "site", "client", "status"},
     "mail": {"store", "client", "queue", "sandbox", "inbox"},
@@ -32,7 +32,7 @@ FIRST = {
 }
 #: Modules that know more than one room.
 ROOF = {"": {"config", "service", "tap"}}
-HOUSE_GROUND = {"keys", "metrics"}
+HOUSE_GROUND = {"keys", "escape", "metrics"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 #: The one module that may import a third-party package.
 WRAPPERS = {

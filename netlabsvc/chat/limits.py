@@ -1,0 +1,82 @@
+"""How fast a client may talk, and how far it may fall behind. Time is an argument, in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class TokenBucket:
+    """A burst at once, then a steady rate."""
+
+    __slots__ = ("_at_s", "_burst", "_rate", "_tokens")
+
+    def __init__(self, rate: float, burst: int) -> None:
+        """:param rate: tokens per second; :param burst: tokens at most, and at the start."""
+        self._rate = rate
+        self._burst = float(burst)
+        self._tokens = float(burst)
+        self._at_s = 0.0
+
+    def take(self, now_s: float) -> float:
+        """Take one token; returns how many seconds to wait before the next may be taken."""
+        self._tokens = min(self._burst, self._tokens + (now_s - self._at_s) * self._rate)
+        self._at_s = now_s
+        self._tokens -= 1
+        return max(0.0, (1 - self._tokens) / self._rate)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How far behind a reader may be.
+
+    :ivar queue_bytes: the most that waits for a reader that does not read.
+    :ivar high_bytes: above it, a reader that does read pauses those who write.
+    :ivar low_bytes: below it they go on.
+    :ivar stall_s: a reader without progress for so long is cut.
+    :ivar reading_s: who made no progress for so long does not read, and pauses nobody.
+    :ivar over_s: so long without progress, over the bound, is enough to be cut.
+    """
+
+    queue_bytes: int = 1024 * 1024
+    high_bytes: int = 256 * 1024
+    low_bytes: int = 64 * 1024
+    stall_s: float = 5.0
+    reading_s: float = 0.1
+    over_s: float = 1.0
+
+
+class Backlog:
+    """What one reader has not taken yet, watched over time."""
+
+    __slots__ = ("_bounds", "_left_bytes", "_moved_s", "queued_bytes")
+
+    def __init__(self, bounds: Bounds, now_s: float) -> None:
+        self._bounds = bounds
+        self._left_bytes = -1
+        self._moved_s = now_s
+        self.queued_bytes = 0
+
+    def observe(self, now_s: float, queued_bytes: int, left_bytes: int) -> None:
+        """Note what waits and how many bytes have left for good (acknowledged by the peer)."""
+        if left_bytes != self._left_bytes or queued_bytes == 0:
+            self._left_bytes = left_bytes
+            self._moved_s = now_s
+        self.queued_bytes = queued_bytes
+
+    def pauses_others(self, now_s: float, closed: bool) -> bool:
+        """Whether those who write should wait for this reader.
+
+        :param closed: whether they wait already; then they wait until `low_bytes`.
+        """
+        reads = now_s - self._moved_s < self._bounds.reading_s
+        mark = self._bounds.low_bytes if closed else self._bounds.high_bytes
+        return reads and self.queued_bytes > mark
+
+    def verdict(self, now_s: float) -> str | None:
+        """Why the reader must be cut, or None."""
+        still_s = now_s - self._moved_s
+        if still_s >= self._bounds.stall_s:
+            return f"read nothing for {self._bounds.stall_s:g} s"
+        if self.queued_bytes > self._bounds.queue_bytes and still_s >= self._bounds.over_s:
+            return f"does not read, and more than {self._bounds.queue_bytes} bytes wait"
+        return None

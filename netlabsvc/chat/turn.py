@@ -1,0 +1,100 @@
+"""What was said in one turn of the reactor, joined once and shared by all who receive it.
+
+Most members receive the same bytes: they are joined once per style, and every member gets the same
+object. Who said something, came in the middle, or was told something alone, gets those bytes with
+a piece cut out or put in. This is what makes a hub in Python fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from typing import Generic, Protocol, TypeVar
+
+from netlabsvc.chat.message import Message, Style
+
+
+class Receiver(Protocol):
+    """Someone to whom bytes can be delivered."""
+
+    style: Style
+
+    def deliver(self, data: bytes) -> None:
+        """Send, or queue; never raises."""
+
+
+R = TypeVar("R", bound=Receiver)
+
+
+class Turn(Generic[R]):
+    """An ordered list of messages, each for everyone but its speaker, or for one member alone."""
+
+    def __init__(self) -> None:
+        self._public: list[Message] = []
+        # Per member, in order: at which place of the public list something is left out (None)
+        # or put in (a message).
+        self._cuts: dict[R, list[tuple[int, Message | None]]] = {}
+        self._since: dict[R, int] = {}
+        self._until: dict[R, int] = {}
+
+    def public(self, message: Message, but: R | None = None) -> None:
+        """Say something to everyone, but for its speaker."""
+        if but is not None:
+            self._cuts.setdefault(but, []).append((len(self._public), None))
+        self._public.append(message)
+
+    def private(self, message: Message, to: R) -> None:
+        """Say something to one member, after all that was said to everyone before."""
+        self._cuts.setdefault(to, []).append((len(self._public), message))
+
+    def enter(self, member: R) -> None:
+        """A member came: it receives nothing of what was said before."""
+        self._since[member] = len(self._public)
+        self._cuts.setdefault(member, [])
+
+    def depart(self, member: R) -> None:
+        """A member goes: it receives nothing of what is said from now on."""
+        self._until[member] = len(self._public)
+        self._cuts.setdefault(member, [])
+
+    def messages(self) -> Iterator[Message]:
+        """Everything said to everyone, in order."""
+        return iter(self._public)
+
+    def deliver(self, members: Iterable[R]) -> None:
+        """Hand every member what it is to receive, in the one order of the room."""
+        joined: dict[Style, _Joined] = {}
+        for member in members:
+            style = member.style
+            if (common := joined.get(style)) is None:
+                common = joined[style] = _Joined(self._public, style)
+            if member in self._cuts:
+                first = self._since.get(member, 0)
+                last = self._until.get(member, len(self._public))
+                data = b"".join(common.cut(first, last, self._cuts[member]))
+            else:
+                data = common.whole
+            if data:
+                member.deliver(data)
+
+
+class _Joined:
+    """The public messages in one style, as one piece, and where each begins."""
+
+    def __init__(self, messages: list[Message], style: Style) -> None:
+        parts = [message.encode(style) for message in messages]
+        self.whole = b"".join(parts)
+        self._style = style
+        self._begins = [0, *accumulate(map(len, parts))]
+
+    def cut(self, first: int, last: int, cuts: list[tuple[int, Message | None]]) -> Iterator[bytes]:
+        """The pieces for a member that was here from message `first` to before `last`."""
+        at = self._begins[first]
+        for place, message in cuts:
+            yield self.whole[at : self._begins[place]]
+            if message is None:
+                at = self._begins[place + 1]
+            else:
+                at = self._begins[place]
+                yield message.encode(self._style)
+        yield self.whole[at : self._begins[last]]

@@ -1,0 +1,269 @@
+"""The configuration: flags over environment over file over defaults, and every mistake in it.
+
+It collects the keys that the rooms declare in their settings.py. Values come with their source,
+so that a person can see why a value is what it is.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import netlabsvc.chat.settings
+import netlabsvc.mail.settings
+import netlabsvc.udp.settings
+import netlabsvc.web.settings
+from netlabsvc import toml
+from netlabsvc.keys import Key, key, keys_of
+
+SERVICES = ("chat", "udp", "web", "mail")
+#: Variables that begin with NETLAB_ but belong to the command line, not to the daemon.
+FOREIGN_VARIABLES = ("NETLAB_MAIL_PASSWORD",)
+
+
+def _address(value: object) -> str:
+    try:
+        return str(ipaddress.ip_address(str(value)))
+    except ValueError:
+        raise ValueError(
+            "takes an address: 127.0.0.1, ::1, 0.0.0.0 or ::, or one of this host"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """The keys at the top of the file: what concerns the daemon as a whole."""
+
+    host: str = key(
+        "127.0.0.1",
+        "address every service listens on; 0.0.0.0 or :: opens the lab to the network",
+        flag="host",
+        read=_address,
+    )
+    services: tuple[str, ...] = key(
+        SERVICES, "the services that run", one_of=SERVICES, flag="services"
+    )
+    seed: int | None = key(
+        None,
+        "seed of every random decision; random: drawn at each start and logged",
+        flag="seed",
+        none="random",
+    )
+    state_dir: str = key(
+        "",
+        "directory for what must survive; empty: $STATE_DIRECTORY, else $XDG_STATE_HOME/netlab",
+        flag="state-dir",
+    )
+    log_format: str = key(
+        "text", "text for people, json for machines", one_of=("text", "json"), flag="log-format"
+    )
+    shutdown_grace_s: float = key(
+        5.0, "how long open transfers may go on at the end", unit="s", bounds=(0, 600)
+    )
+
+
+SECTIONS: dict[str, type] = {
+    "": Daemon,
+    "chat": netlabsvc.chat.settings.Settings,
+    "udp": netlabsvc.udp.settings.Settings,
+    "web": netlabsvc.web.settings.Settings,
+    "mail.sandbox": netlabsvc.mail.settings.Sandbox,
+}
+KEYS: dict[str, Key] = {k.path: k for s, kind in SECTIONS.items() for k in keys_of(s, kind)}
+
+
+class ConfigError(Exception):
+    """Everything that is wrong with a configuration, a line each."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value and where it came from."""
+
+    value: Any
+    source: str = "default"
+    rank: int = 0
+
+
+@dataclass(frozen=True)
+class Config:
+    """The effective configuration."""
+
+    settings: Mapping[str, Setting]
+
+    def _section(self, section: str) -> Any:
+        kind = SECTIONS[section]
+        names = {k.name: self.settings[k.path].value for k in keys_of(section, kind)}
+        return kind(**names)
+
+    @cached_property
+    def daemon(self) -> Daemon:
+        daemon: Daemon = self._section("")
+        return daemon
+
+    @cached_property
+    def chat(self) -> netlabsvc.chat.settings.Settings:
+        chat: netlabsvc.chat.settings.Settings = self._section("chat")
+        return chat
+
+    @cached_property
+    def udp(self) -> netlabsvc.udp.settings.Settings:
+        udp: netlabsvc.udp.settings.Settings = self._section("udp")
+        return udp
+
+    @cached_property
+    def web(self) -> netlabsvc.web.settings.Settings:
+        web: netlabsvc.web.settings.Settings = self._section("web")
+        return web
+
+    @cached_property
+    def sandbox(self) -> netlabsvc.mail.settings.Sandbox:
+        sandbox: netlabsvc.mail.settings.Sandbox = self._section("mail.sandbox")
+        return sandbox
+
+    def as_toml(self) -> str:
+        """The whole configuration as a file that would give it, each value with its source."""
+        lines = []
+        for section, kind in SECTIONS.items():
+            lines += ["", f"[{section}]"] if section else []
+            for k in keys_of(section, kind):
+                setting = self.settings[k.path]
+                text = toml.literal(k.written(setting.value))
+                lines.append(f"{k.name} = {text}  # {setting.source}")
+        return "\n".join(lines) + "\n"
+
+
+def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]) -> Config:
+    """Put the configuration together.
+
+    :param flags: option of ``twistd netlab`` (without dashes) and its text, only those given.
+    :raises ConfigError: with every mistake of the file, the environment and the flags.
+    """
+    mistakes: list[str] = []
+    found = {path: Setting(k.default) for path, k in KEYS.items()}
+    found["state_dir"] = _default_state_dir(environ)
+    try:
+        layers = [*_from_file(file, mistakes)] if file else []
+    except ConfigError as error:
+        layers, mistakes = [], error.mistakes
+    layers += _from_environment(environ, mistakes)
+    layers += _from_flags(flags)
+    for path, raw, source, rank in layers:
+        try:
+            value = KEYS[path].value(raw)
+        except ValueError as error:
+            mistakes.append(f"{source}: {path} = {toml.literal(raw)}: {error}")
+        else:
+            if path != "state_dir" or value:
+                found[path] = Setting(value, source, rank)
+    _settle_exclusions(found, mistakes)
+    _check(found, mistakes)
+    if mistakes:
+        raise ConfigError(mistakes)
+    return Config(found)
+
+
+Layer = Iterator[tuple[str, Any, str, int]]
+
+
+def _from_file(file: Path, mistakes: list[str]) -> Layer:
+    try:
+        text = file.read_text("utf-8")
+        tree = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError([f"{file}: cannot read the configuration: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        line = file.read_bytes().count(b"\n", 0, error.start) + 1
+        raise ConfigError([f"{file}:{line}: not UTF-8; save the file as UTF-8"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"{file}: not valid TOML: {error}"]) from None
+    lines = toml.key_lines(text)
+    for path, raw in _leaves(tree, ()):
+        dotted = ".".join(path)
+        # A key inside an inline table has no line of its own: its table's line is the nearest.
+        line = next(lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines)
+        if dotted in KEYS:
+            yield dotted, raw, f"{file}:{line}", 1
+        else:
+            mistakes.append(f"{file}:{line}: unknown key {dotted}{_nearest(dotted, list(KEYS))}")
+
+
+def _leaves(tree: Mapping[str, Any], path: toml.Path) -> Iterator[tuple[toml.Path, Any]]:
+    for name, value in tree.items():
+        below = (*path, name)
+        dotted = ".".join(below)
+        known_table = any(
+            section == dotted or section.startswith(dotted + ".") for section in SECTIONS
+        )
+        if isinstance(value, dict) and known_table:
+            yield from _leaves(value, below)
+        else:
+            yield below, value
+
+
+def _from_environment(environ: Mapping[str, str], mistakes: list[str]) -> Layer:
+    known = {k.variable: path for path, k in KEYS.items()}
+    for variable, text in environ.items():
+        if variable in known:
+            yield known[variable], text, f"${variable}", 2
+        elif variable.startswith("NETLAB_") and variable not in FOREIGN_VARIABLES:
+            mistakes.append(f"${variable}: unknown variable{_nearest(variable, list(known))}")
+
+
+def _from_flags(flags: Mapping[str, str]) -> Layer:
+    known = {k.flag: path for path, k in KEYS.items() if k.flag}
+    for flag, text in flags.items():
+        yield known[flag], text, f"--{flag}", 3
+
+
+def _nearest(word: str, words: list[str]) -> str:
+    near = get_close_matches(word, words, n=1, cutoff=0.5)
+    return f"; the nearest known one is {near[0]}" if near else ""
+
+
+def _default_state_dir(environ: Mapping[str, str]) -> Setting:
+    if given := environ.get("STATE_DIRECTORY"):
+        # systemd lists several with colons; ours is the first.
+        return Setting(given.split(":")[0], "$STATE_DIRECTORY")
+    if base := environ.get("XDG_STATE_HOME"):
+        return Setting(str(Path(base) / "netlab"), "$XDG_STATE_HOME")
+    return Setting(str(Path(environ.get("HOME", "/")) / ".local/state/netlab"), "default")
+
+
+def _settle_exclusions(found: dict[str, Setting], mistakes: list[str]) -> None:
+    """Of two keys that exclude each other the stronger source wins; one source must choose."""
+    for path, k in KEYS.items():
+        other = f"{k.section}.{k.excludes}".lstrip(".")
+        if not k.excludes or not found[other].value:
+            continue
+        mine, theirs = found[path], found[other]
+        if mine.rank > theirs.rank:
+            found[other] = Setting(KEYS[other].default, f"set aside for {path}")
+        elif mine.rank == theirs.rank and mine.value != k.default:
+            mistakes.append(
+                f"{theirs.source}: {other} and {path} ({mine.source}) are both set; keep one"
+            )
+
+
+def _check(found: Mapping[str, Setting], mistakes: list[str]) -> None:
+    """What only the file system or several values together can tell."""
+    root = found["web.root"]
+    if root.value and not Path(root.value).is_dir():
+        mistakes.append(
+            f"{root.source}: web.root = {toml.literal(root.value)}: no such directory; "
+            "name one that exists, or leave it out for the packaged site"
+        )
+    if not found["services"].value:
+        mistakes.append(
+            f"{found['services'].source}: services is empty; {KEYS['services'].accepts()}"
+        )

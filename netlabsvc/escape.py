@@ -1,0 +1,24 @@
+"""How text from outside is shown: nothing in it can end a line, move a cursor or turn a text round.
+
+Used by the log, the chat and the commands alike, so that one table says what is unsafe.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: Control characters but TAB (C0, DEL, C1: ECMA-48), line and paragraph separators, the
+#: bidirectional controls (Unicode UAX 9), and lone surrogates.
+UNSAFE = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def escape(text: str) -> str:
+    r"""Show what is unsafe as ``\xNN`` or ``\uNNNN``, and everything else as it is."""
+    return UNSAFE.sub(_visible, text)
+
+
+def _visible(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -1,0 +1,136 @@
+"""The daemon's log: text for people, JSON lines for machines.
+
+Whatever a peer sent is shown escaped here, at the one place where all of it passes: no peer can
+forge a line or colour a terminal. Rooms put values into event fields and need not care.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from twisted.logger import (
+    ILogObserver,
+    LogEvent,
+    LogLevel,
+    formatEvent,
+)
+from zope.interface import implementer
+
+from netlabsvc.escape import escape
+
+_QUIET = (LogLevel.debug, LogLevel.info)
+
+
+class Batch:
+    """Many lines of the log as one event.
+
+    A room that has much to log collects it for one turn of the reactor and logs
+    ``log.info("{batch}", batch=Batch(...))``: an event for each line would cost more than the line.
+    """
+
+    def __init__(self, items: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """:param items: the text of each line and its fields."""
+        self.items = list(items)
+
+    def __str__(self) -> str:
+        return "\n".join(text for text, _ in self.items)
+
+
+@implementer(ILogObserver)
+class Observer:
+    """Writes each event as one line, or as one line per item of its batch, in one write."""
+
+    def __init__(self, write: Callable[[bytes], object], format: str) -> None:
+        """:param format: ``text`` or ``json``."""
+        self._write = write
+        self._render = {"text": text_lines, "json": json_lines}[format]
+        self._descriptors = OnceAMinute()
+
+    def __call__(self, event: LogEvent) -> None:
+        if is_out_of_descriptors(event):
+            if not self._descriptors.allows(event["log_time"]):
+                return
+            event = {
+                **event,
+                "log_format": "out of file descriptors: new connections are refused until some "
+                "close; raise the limit (ulimit -n, LimitNOFILE=)",
+                "log_level": LogLevel.warn,
+                "log_failure": None,
+            }
+        elif is_noise(event):
+            return
+        lines = self._render(event)
+        self._write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
+
+
+class OnceAMinute:
+    """Lets the first of many equal events through, and then one a minute."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def allows(self, now_s: float) -> bool:
+        if now_s < self._next_s:
+            return False
+        self._next_s = now_s + 60
+        return True
+
+
+def is_noise(event: LogEvent) -> bool:
+    """What Twisted says of its own working, below a warning."""
+    namespace = event.get("log_namespace", "")
+    return event.get("log_level") in _QUIET and not namespace.startswith("netlabsvc")
+
+
+def is_out_of_descriptors(event: LogEvent) -> bool:
+    """One of the events with which twisted.internet.tcp reports a failing accept."""
+    text = event.get("log_format") or ""
+    return event.get("log_namespace", "").startswith("twisted.internet.tcp") and (
+        "EMFILE" in text or "Could not accept new connection" in text
+    )
+
+
+def text_lines(event: LogEvent) -> Iterator[str]:
+    """``2026-11-20 14:03:07.123 chat: ada (127.0.0.1:41766) connected``, local time."""
+    stamp = _time(event).astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    level = event.get("log_level", LogLevel.info)
+    head = f"{stamp} {_room(event)}: " + ("" if level in _QUIET else f"{level.name.upper()}: ")
+    for text, _ in _items(event):
+        yield head + escape(text)
+    if failure := event.get("log_failure"):
+        # Indented, so that nothing inside a traceback can pass for a line of the log.
+        yield from (f"    | {escape(line)}" for line in failure.getTraceback().splitlines())
+
+
+def json_lines(event: LogEvent) -> Iterator[str]:
+    """Objects with ts (RFC 3339, UTC), level, logger, msg and the event's own fields."""
+    head = {
+        "ts": _time(event).isoformat(timespec="milliseconds"),
+        "level": event.get("log_level", LogLevel.info).name,
+        "logger": _room(event),
+    }
+    for text, fields in _items(event):
+        own = {k: v for k, v in fields.items() if not k.startswith("log_") and k != "batch"}
+        failure = event.get("log_failure")
+        trace = {"traceback": failure.getTraceback()} if failure else {}
+        yield json.dumps({**own, **head, "msg": text, **trace}, default=str)
+
+
+def _items(event: LogEvent) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    batch = event.get("batch")
+    return batch.items if isinstance(batch, Batch) else [(formatEvent(event), event)]
+
+
+def _time(event: LogEvent) -> datetime:
+    return datetime.fromtimestamp(event["log_time"], UTC)
+
+
+def _room(event: LogEvent) -> str:
+    """``chat`` for netlabsvc.chat.session, ``netlab`` for the roof, ``twisted`` for Twisted."""
+    parts = event.get("log_namespace", "").split(".")
+    if parts[0] != "netlabsvc":
+        return parts[0] or "log"
+    return parts[1] if len(parts) > 2 else "netlab"

@@ -1,0 +1,261 @@
+"""The composition: opens the sockets of every room and closes them again.
+
+The one module that knows all rooms. Where rooms meet, it hands objects from one to the other.
+"""
+
+from __future__ import annotations
+
+import errno
+import resource
+import secrets
+import socket
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+import netlabsvc.chat.room
+import netlabsvc.chat.session
+import netlabsvc.mail.sandbox
+import netlabsvc.mail.store
+import netlabsvc.udp.reflector
+import netlabsvc.web.site
+from netlabsvc import __version__
+from netlabsvc.config import KEYS, Config
+from netlabsvc.connections import Connections, host_port
+
+#: A class comes in at once when the bell rings: Twisted's 50 would let some wait a second.
+BACKLOG = 1024
+
+
+class StartError(Exception):
+    """Why the lab cannot start: one line that names the service, the value and the remedy."""
+
+
+class Room(Protocol):
+    """What the roof needs of a TCP room's factory, besides that it builds protocols."""
+
+    connections: Connections[Any]
+
+    def drain(self) -> Deferred[None]:
+        """Say goodbye to everyone; fires when the last connection has gone."""
+
+    def abort(self) -> None:
+        """Cut every connection that is left."""
+
+
+class Lab(MultiService):
+    """All services of one daemon; each listens from the moment `build` returns."""
+
+    def __init__(self, config: Config, reactor: Any) -> None:
+        super().__init__()
+        self.config = config
+        self.reactor = reactor
+        self.ports: dict[str, list[IListeningPort]] = {}
+        self._rooms: list[Room] = []
+        self._log = Logger()
+
+    def listen(self, section: str, factory: Any, room: Room) -> None:
+        """Open the listeners of a section of the configuration for a room's factory.
+
+        :raises StartError: when one of them cannot be opened.
+        """
+        settings = getattr(self.config, section.rpartition(".")[2])
+        self._rooms.append(room)
+        ports = self.ports.setdefault(section, [])
+        if settings.listen:
+            for text in settings.listen:
+                ports.append(_listen_endpoint(self.reactor, section, text, factory))
+        elif settings.port is not None:
+            host = self.config.daemon.host
+            try:
+                port = self.reactor.listenTCP(settings.port, factory, BACKLOG, host)
+            except CannotListenError as error:
+                raise _start_error(section, error) from None
+            ports.append(port)
+
+    def startService(self) -> None:
+        super().startService()
+        self._log.info("netlab {version}", version=__version__)
+        for line in start_lines(self.config, self.ports):
+            self._log.info("{line}", line=line)
+
+    def stopService(self) -> Deferred[None]:
+        """Close the listeners, let open transfers go on for `shutdown_grace_s`, then cut."""
+        self._log.info("stopping")
+        closing = [p.stopListening() for ports in self.ports.values() for p in ports]
+        drained = DeferredList([room.drain() for room in self._rooms])
+        drained.addTimeout(
+            self.config.daemon.shutdown_grace_s, self.reactor, lambda *_: self.abort()
+        )
+        done = DeferredList([d for d in [*closing, drained] if d is not None])
+        done.addCallback(lambda _: super(Lab, self).stopService())
+        return done.addCallback(lambda _: None)
+
+    def abort(self) -> None:
+        """Cut every connection now."""
+        for room in self._rooms:
+            room.abort()
+
+
+def build(config: Config, reactor: Any) -> Lab:
+    """Make the lab that a configuration describes, with all its sockets open.
+
+    :raises StartError: in one line that names the service, the value and the remedy.
+    """
+    raise_descriptor_limit()
+    lab = Lab(config, reactor)
+    builders = {"chat": _chat, "udp": _udp, "web": _web, "mail": _mail}
+    try:
+        state_dir = make_state_dir(Path(config.daemon.state_dir))
+        for name in config.daemon.services:
+            builders[name](lab, state_dir)
+    except StartError:
+        for ports in lab.ports.values():
+            for port in ports:
+                port.stopListening()
+        raise
+    return lab
+
+
+def _chat(lab: Lab, state_dir: Path) -> None:
+    room = netlabsvc.chat.room.Room(lab.config.chat, lab.reactor, time.time)
+    lab.listen("chat", netlabsvc.chat.session.LineFactory(room), room)
+
+
+def _udp(lab: Lab, state_dir: Path) -> None:
+    settings = lab.config.udp
+    seed = lab.config.daemon.seed
+    if seed is None:
+        seed = secrets.randbits(32)
+        lab._log.info("seed {seed} drawn; --seed {seed} repeats it", seed=seed)
+    reflector = netlabsvc.udp.reflector.Reflector(settings, seed, lab.reactor, time.time_ns)
+    if settings.port is None:
+        return
+    try:
+        port = reflector.listen(lab.reactor, lab.config.daemon.host, settings.port)
+    except CannotListenError as error:
+        raise _start_error("udp", error) from None
+    lab.ports["udp"] = [port]
+
+
+def _web(lab: Lab, state_dir: Path) -> None:
+    settings = lab.config.web
+    root = Path(settings.root) if settings.root else netlabsvc.web.site.PACKAGED
+    site = netlabsvc.web.site.build(root, settings, {}, lab.reactor)
+    lab.listen("web", site, site)
+
+
+def _mail(lab: Lab, state_dir: Path) -> None:
+    try:
+        store = netlabsvc.mail.store.Store(state_dir)
+    except (netlabsvc.mail.store.StoreError, OSError) as error:
+        raise StartError(f"mail: {error}") from None
+    name = socket.gethostname()
+    sandbox = netlabsvc.mail.sandbox.Factory(lab.config.sandbox, store, lab.reactor, name)
+    lab.listen("mail.sandbox", sandbox, sandbox)
+
+
+def _listen_endpoint(reactor: Any, section: str, text: str, factory: Factory) -> IListeningPort:
+    """Listen on an endpoint string, now: an endpoint that cannot is an error of the start."""
+    result: list[Any] = []
+    try:
+        serverFromString(reactor, text).listen(factory).addBoth(result.append)
+    except Exception as error:
+        raise StartError(f'{section}: listen = "{text}": {error}') from None
+    if not result:
+        raise StartError(f'{section}: listen = "{text}": this endpoint does not listen at once')
+    if isinstance(result[0], Failure):
+        if isinstance(result[0].value, CannotListenError):
+            raise _start_error(section, result[0].value)
+        raise StartError(f'{section}: listen = "{text}": {result[0].value}')
+    port: IListeningPort = result[0]
+    return port
+
+
+def check_endpoints(config: Config, reactor: Any) -> Iterable[str]:
+    """The mistakes in the endpoint strings of a configuration; opens nothing."""
+    for section in ("chat", "web", "sandbox"):
+        for text in getattr(config, section).listen:
+            try:
+                serverFromString(reactor, text)
+            except Exception as error:
+                yield f'{section}: listen = "{text}": {error}'
+
+
+def _start_error(section: str, error: CannotListenError) -> StartError:
+    """Say in one line why a port cannot be had, and what to do."""
+    reason = error.socketError
+    number = reason.errno if isinstance(reason, OSError) else None
+    remedies = {
+        errno.EADDRINUSE: f"stop what uses it, or choose another with --{_port_flag(section)}",
+        errno.EACCES: f"ports below 1024 need privileges; --{_port_flag(section)} chooses another",
+        errno.EADDRNOTAVAIL: "no address of this machine; choose another with --host",
+    }
+    words = reason.strerror if isinstance(reason, OSError) else str(reason)
+    remedy = remedies.get(number or 0, f"see --host and --{_port_flag(section)}")
+    where = host_port(error.interface or "0.0.0.0", error.port)
+    return StartError(f"{section}: cannot listen on {where}: {words}; {remedy}")
+
+
+def _port_flag(section: str) -> str:
+    return KEYS[f"{section}.port"].flag
+
+
+def make_state_dir(path: Path) -> Path:
+    """Make the state directory, for its owner only, when it is missing.
+
+    :raises StartError: when it cannot be made or written.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(
+            f"state_dir: cannot make {path}: {error.strerror}; choose another with --state-dir"
+        ) from None
+    return path
+
+
+def raise_descriptor_limit() -> None:
+    """Raise the soft limit of open files to the hard one: a class needs thousands."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+_TRY = {
+    "chat": "nc {host} {port}",
+    "udp": "netlab ping {where}",
+    "web": "curl http://{where}/",
+    "mail.sandbox": "netlab mail --server {where} --from ada@lab --to bob@lab --body hello",
+}
+
+
+def start_lines(config: Config, ports: dict[str, list[IListeningPort]]) -> Iterable[str]:
+    """For people: what listens where, and the command that tries it."""
+    hosts = set()
+    for section, listening in ports.items():
+        for port in listening:
+            address = port.getHost()
+            if not hasattr(address, "port"):
+                yield f"{section.partition('.')[0]}: {address}"
+                continue
+            hosts.add(address.host)
+            # A wildcard is no address to connect to; its loopback is.
+            near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
+            where = host_port(near, address.port)
+            example = _TRY[section].format(host=near, port=address.port, where=where)
+            listens = f"{host_port(address.host, address.port)}/{address.type.lower()}"
+            yield f"{section.partition('.')[0]} listens on {listens}   try: {example}"
+        if not listening:
+            yield f"{section.partition('.')[0]} is off: its port is off"
+    if hosts <= {"127.0.0.1", "::1"}:
+        yield "only this machine can connect; --host 0.0.0.0 (or ::) opens the lab to the network"

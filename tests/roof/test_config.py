@@ -1,0 +1,153 @@
+"""netlabsvc.config: what overrides what, and what is said about mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from netlabsvc import config
+
+MANUAL = Path(__file__).parents[2] / "etc" / "netlab.toml"
+
+
+def mistakes(
+    tmp_path: Path,
+    text: str = "",
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, str] | None = None,
+) -> list[str]:
+    """What is wrong with a file, an environment and flags; the file is called FILE."""
+    file = tmp_path / "netlab.toml"
+    file.write_text(text)
+    with pytest.raises(config.ConfigError) as caught:
+        config.load(file, environ or {}, flags or {})
+    return [m.replace(str(file), "FILE") for m in caught.value.mistakes]
+
+
+def test_flags_override_environment_overrides_file_overrides_defaults(tmp_path: Path) -> None:
+    """Each layer wins over the one below, and the source of each value is known."""
+    file = tmp_path / "netlab.toml"
+    file.write_text("[chat]\nport = 1\nmax_line = 100\nburst = 5\n")
+    environ = {"NETLAB_CHAT_PORT": "2", "NETLAB_CHAT_MAX_LINE": "200"}
+    loaded = config.load(file, environ, {"chat-port": "3"})
+    assert (loaded.chat.port, loaded.chat.max_line, loaded.chat.burst) == (3, 200, 5)
+    assert loaded.settings["chat.port"].source == "--chat-port"
+    assert loaded.settings["chat.max_line"].source == "$NETLAB_CHAT_MAX_LINE"
+    assert loaded.settings["chat.burst"].source == f"{file}:4"
+    assert loaded.settings["web.port"].source == "default"
+
+
+def test_the_printed_configuration_gives_itself(tmp_path: Path) -> None:
+    """--print-config writes a file that loads to the same values."""
+    loaded = config.load(None, {"HOME": "/h"}, {"udp-loss": "30%", "seed": "7", "chat-port": "off"})
+    file = tmp_path / "printed.toml"
+    file.write_text(loaded.as_toml())
+    again = config.load(file, {}, {})
+    assert {k: s.value for k, s in again.settings.items()} == {
+        k: s.value for k, s in loaded.settings.items()
+    }
+
+
+def test_the_manual_lists_every_key_at_its_default() -> None:
+    """etc/netlab.toml names every key there is, with a comment, at its default."""
+    environ = {"XDG_STATE_HOME": "/state"}
+    written = config.load(MANUAL, environ, {})
+    defaults = config.load(None, environ, {})
+    assert {k: s.value for k, s in written.settings.items()} == {
+        k: s.value for k, s in defaults.settings.items()
+    }
+    text = MANUAL.read_text("utf-8")
+    absent = [k for k, s in written.settings.items() if "netlab.toml" not in s.source]
+    # An empty state_dir stands for the default that the environment gives.
+    assert absent == ["state_dir"]
+    assert "\nstate_dir = " in text
+    for line, before in zip(text.splitlines()[1:], text.splitlines(), strict=False):
+        if "=" in line and not line.startswith("#"):
+            assert before.startswith("#"), f"no comment above {line!r}"
+
+
+def test_every_key_has_its_own_variable_and_flag() -> None:
+    """No two keys share an environment variable or a flag."""
+    keys = list(config.KEYS.values())
+    assert len({k.variable for k in keys}) == len(keys)
+    flags = [k.flag for k in keys if k.flag]
+    assert len(set(flags)) == len(flags)
+
+
+def test_all_mistakes_of_a_file_are_told_together(tmp_path: Path) -> None:
+    """Unknown keys come with line and nearest key, bad values with what is accepted."""
+    found = mistakes(
+        tmp_path,
+        'servces = ["chat"]\n[chat]\nport = 70000\nprt = 1\nmax_line = true\n'
+        '[udp]\nloss = "130%"\n[mail.sandbox]\nidle_s = "soon"\n[nowhere]\nx = 1\n',
+    )
+    assert found == [
+        "FILE:1: unknown key servces; the nearest known one is services",
+        "FILE:4: unknown key chat.prt; the nearest known one is chat.port",
+        "FILE:10: unknown key nowhere",
+        'FILE:3: chat.port = 70000: takes a whole number from 0 to 65535, or "off"',
+        "FILE:5: chat.max_line = true: takes a whole number from 80 to 65536 (bytes)",
+        'FILE:7: udp.loss = "130%": a probability is 0 to 1 or 0% to 100%, such as 0.3 or 30%',
+        'FILE:9: mail.sandbox.idle_s = "soon": takes a number from 1 to 3600 (s)',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("port = = 1\n", "FILE: not valid TOML: Invalid value (at line 1, column 8)"),
+        ('host = "lab"\n', "takes an address"),
+        ("services = []\n", "services is empty"),
+        ('services = ["chat", "gopher"]\n', "takes some of chat, udp, web, mail"),
+        ('[web]\nroot = "/no/such/place"\n', "no such directory"),
+    ],
+)
+def test_a_mistake_names_what_would_be_right(tmp_path: Path, text: str, message: str) -> None:
+    """Each kind of mistake has its own sentence."""
+    (found,) = mistakes(tmp_path, text)
+    assert message in found
+
+
+def test_unknown_variables_are_mistakes_but_the_mail_password_is_known(tmp_path: Path) -> None:
+    """A typing error in a variable's name does not pass in silence."""
+    environ = {"NETLAB_CHAT_PROT": "1", "NETLAB_MAIL_PASSWORD": "x", "HOME": "/h"}
+    assert mistakes(tmp_path, "", environ) == [
+        "$NETLAB_CHAT_PROT: unknown variable; the nearest known one is NETLAB_CHAT_PORT"
+    ]
+
+
+def test_listen_and_port_exclude_each_other(tmp_path: Path) -> None:
+    """Both in one file is a mistake; a flag sets the file's endpoints aside."""
+    text = '[chat]\nlisten = ["tcp:12000"]\nport = 1\n'
+    assert "both set; keep one" in mistakes(tmp_path, text)[0]
+    file = tmp_path / "netlab.toml"
+    file.write_text('[chat]\nlisten = ["tcp:12000"]\n')
+    assert config.load(file, {}, {}).chat.listen == ("tcp:12000",)
+    loaded = config.load(file, {}, {"chat-port": "5"})
+    assert (loaded.chat.listen, loaded.chat.port) == ((), 5)
+
+
+@pytest.mark.parametrize(
+    ("environ", "path"),
+    [
+        ({"STATE_DIRECTORY": "/a:/b", "XDG_STATE_HOME": "/x"}, "/a"),
+        ({"XDG_STATE_HOME": "/x"}, "/x/netlab"),
+        ({"HOME": "/h"}, "/h/.local/state/netlab"),
+        ({"HOME": "/h", "NETLAB_STATE_DIR": "/n"}, "/n"),
+    ],
+)
+def test_where_the_state_directory_is(environ: dict[str, str], path: str) -> None:
+    """systemd's directory first, then the one of the XDG base directories."""
+    assert config.load(None, environ, {}).daemon.state_dir == path
+
+
+def test_a_missing_file_and_a_file_in_another_encoding(tmp_path: Path) -> None:
+    """Both are one line that names the file."""
+    with pytest.raises(config.ConfigError, match="cannot read the configuration: No such file"):
+        config.load(tmp_path / "missing.toml", {}, {})
+    gbk = tmp_path / "gbk.toml"
+    gbk.write_bytes("# 说明\nhost = '::1'\n# 你好\n".encode("gbk"))
+    with pytest.raises(config.ConfigError, match=r"gbk.toml:1: not UTF-8"):
+        config.load(gbk, {}, {})
