@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from errno import ECONNABORTED
 from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred
@@ -188,7 +189,7 @@ class Prober:
 
     def connectionLost(self, reason: Failure) -> None:
         """An error is pending on the socket: epoll takes that for the end of a connection."""
-        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or ECONNABORTED
         self._end(OSError(code, os.strerror(code)))
 
     def fileno(self) -> int:

@@ -142,9 +142,9 @@ class Reflector(DatagramProtocol):
 class _Port(udp.Port):
     """Reads and answers in one turn.
 
-    The stock port would end its turn by bytes read, so that empty datagrams never end it; it
-    forgets the scope of a link-local source, which then cannot be answered; and what it does with
-    an address for each write takes a third of the time of a reply.
+    The stock port ends its turn by bytes read, so that empty datagrams never end it; it forgets
+    the scope of a link-local source, which then cannot be answered; and it parses the text of
+    each address before it writes.
     """
 
     protocol: Reflector

@@ -36,6 +36,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def started(*arguments: str) -> subprocess.Popen[str]:
+    """The real command, running, its output in pipes."""
+    return subprocess.Popen(
+        [NETLAB, "ping", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
 @contextmanager
 def bound() -> Iterator[tuple[socket.socket, str]]:
     """A UDP socket on loopback, and where it is."""
@@ -145,12 +152,7 @@ def test_mistakes_are_named(arguments: list[str], named: str) -> None:
 def test_ctrl_c_prints_the_summary(number: signal.Signals) -> None:
     """A run that is broken off sums up what was sent so far, and keeps its status."""
     options = ["-c", "1000", "-i", "0.02", "-W", "50"]
-    with (
-        textbook_server(1) as where,
-        subprocess.Popen(
-            [NETLAB, "ping", *options, where], stdout=subprocess.PIPE, text=True
-        ) as process,
-    ):
+    with textbook_server(1) as where, started(*options, where) as process:
         assert process.stdout is not None
         shown = [process.stdout.readline() for _ in range(3)]
         process.send_signal(number)
@@ -191,18 +193,13 @@ def test_quiet_prints_the_summary_only() -> None:
 
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
     """`netlab ping ... | head -1` ends when head does, without a word on stderr."""
-    with textbook_server(1) as where:
-        process = subprocess.Popen(
-            [NETLAB, "ping", "-c", "100000", "-i", "0.01", where],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+    options = ["-c", "100000", "-i", "0.01"]
+    with textbook_server(1) as where, started(*options, where) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        assert process.stderr is not None
-        with process.stderr:
-            assert process.stderr.read() == b""
+        assert process.stderr.read() == ""
         assert process.wait() == -signal.SIGPIPE
 
 

@@ -44,6 +44,12 @@ def test_the_number_of_a_reply(reply: bytes, expected: int | None) -> None:
     assert number(reply, sent=13) == expected
 
 
+def test_a_number_is_read_whole_or_not_at_all() -> None:
+    """Digits beyond the longest number do not make it the number of another probe."""
+    assert number(b"Ping 1234567890 x", sent=10**12) == 1234567890
+    assert number(b"Ping 12345678901 x", sent=10**12) is None
+
+
 @given(
     st.integers(1, 10**6),
     st.binary(max_size=40),
