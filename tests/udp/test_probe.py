@@ -94,6 +94,15 @@ def test_the_ledger_keeps_late_and_duplicate_replies_apart() -> None:
     assert ledger.next_deadline_ns() is None
 
 
+def test_a_reply_at_its_deadline_is_late() -> None:
+    """One nanosecond before the deadline is in time, the deadline itself is not."""
+    ledger = Ledger(timeout_ns=100)
+    ledger.send(0)
+    ledger.send(0)
+    assert ledger.receive(b"Ping 1 x", 99) == Arrival(1, 8, 99, late=False, duplicate=False)
+    assert ledger.receive(b"Ping 2 x", 100) == Arrival(2, 8, 100, late=True, duplicate=False)
+
+
 @given(st.lists(st.tuples(st.integers(0, 60), st.sampled_from("sre"), st.integers(1, 9))))
 def test_every_probe_is_answered_or_expires_once(steps: list[tuple[int, str, int]]) -> None:
     """Whatever the order of sending, replies and time, no probe expires twice or after a reply."""

@@ -165,6 +165,22 @@ class LateClock(Clock):
         return round(self.seconds() * 1e9)
 
 
+def test_what_came_before_icmp_is_still_told() -> None:
+    """A server that answers and dies: its reply, queued behind the error, is read first."""
+    clock, events, ended = LateClock(), list[Event](), list[object]()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        plan = Plan(2, 1000 * MS, 5000 * MS)
+        port = server.getsockname()[1]
+        prober = Prober(loopback(port), plan, events.append, clock, clock.now_ns, clock.now_ns)
+        prober.run().addErrback(lambda failure: ended.append(failure.type))
+        server.sendto(*server.recvfrom(100))
+    clock.advance(1.1)  # the second probe meets a closed port
+    prober.doRead()
+    assert [type(e) for e in events] == [Arrival]
+    assert ended == [ConnectionRefusedError]
+
+
 def sent_at(clock: LateClock, plan: Plan, steps_s: list[float]) -> list[int]:
     """When the probes left, in ms, while the clock went forward by these steps."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:

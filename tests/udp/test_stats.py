@@ -87,6 +87,13 @@ def test_each_probe_has_one_fate() -> None:
     assert figures.rtt.max_ns == TIMEOUT_NS - 1
 
 
+def test_a_probe_is_lost_from_its_deadline_on() -> None:
+    """A nanosecond before the deadline it is open; at the deadline, as for a reply, it is over."""
+    for now_ns, fate in ((TIMEOUT_NS - 1, (0, 1)), (TIMEOUT_NS, (1, 0))):
+        figures = summary([Probe(1, 0)], TIMEOUT_NS, now_ns)
+        assert (figures.lost, figures.open) == fate
+
+
 def test_duplicates_hide_no_loss() -> None:
     """Two replies to one probe and none to the other are one loss of two, never none."""
     figures = summary([Probe(1, 0, [MS, MS, 3 * MS]), Probe(2, 0)], TIMEOUT_NS, END_NS)
