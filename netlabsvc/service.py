@@ -138,7 +138,7 @@ def _udp(lab: Lab, state_dir: Path) -> None:
     if seed is None:
         seed = secrets.randbits(32)
         lab._log.info("seed {seed} drawn; --seed {seed} repeats it", seed=seed)
-    reflector = netlabsvc.udp.reflector.Reflector(settings, seed, lab.reactor, time.time_ns)
+    reflector = netlabsvc.udp.reflector.Reflector(settings, seed)
     if settings.port is None:
         return
     try:

@@ -16,7 +16,7 @@ HOUSE = Path(__file__).parent.parent / "netlabsvc"
 GROUND = {
     "": {"keys", "escape", "metrics", "toml"},
     "chat": {"settings", "message", "text", "telnet", "limits", "turn", "hub", "commands"},
-    "udp": {"settings", "ntp", "stamp", "irtt", "classic", "impair", "stats"},
+    "udp": {"settings", "ntp", "stamp", "irtt", "classic", "impair", "stats", "probe", "sources"},
     "web": {"settings", "listing"},
     "mail": {"settings", "address", "message", "transcript", "session"},
     "control": {"settings", "events"},
