@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
@@ -86,20 +87,23 @@ class Lab(MultiService):
     def startService(self) -> None:
         super().startService()
         self._log.info("netlab {version}", version=__version__)
-        for line in start_lines(self.config, self.ports):
+        for line in start_lines(self.ports):
             self._log.info("{line}", line=line)
+        self._log.info("ready")
 
     def stopService(self) -> Deferred[None]:
         """Close the listeners, let open transfers go on for `shutdown_grace_s`, then cut."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
         self._log.info("stopping")
         closing = [p.stopListening() for ports in self.ports.values() for p in ports]
-        drained = DeferredList([room.drain() for room in self._rooms])
-        drained.addTimeout(
-            self.config.daemon.shutdown_grace_s, self.reactor, lambda *_: self.abort()
-        )
-        done = DeferredList([d for d in [*closing, drained] if d is not None])
-        done.addCallback(lambda _: super(Lab, self).stopService())
-        return done.addCallback(lambda _: None)
+        drained = [room.drain() for room in self._rooms]
+        cut = self.reactor.callLater(self.config.daemon.shutdown_grace_s, self.abort)
+        await DeferredList([d for d in [*closing, *drained] if d is not None])
+        if cut.active():
+            cut.cancel()
+        await maybeDeferred(super().stopService)
 
     def abort(self) -> None:
         """Cut every connection now."""
@@ -203,7 +207,7 @@ def _start_error(section: str, error: CannotListenError) -> StartError:
     }
     words = reason.strerror if isinstance(reason, OSError) else str(reason)
     remedy = remedies.get(number or 0, f"see --host and --{_port_flag(section)}")
-    where = host_port(error.interface or "0.0.0.0", error.port)
+    where = host_port(str(error.interface or "0.0.0.0"), int(error.port))
     return StartError(f"{section}: cannot listen on {where}: {words}; {remedy}")
 
 
@@ -239,23 +243,28 @@ _TRY = {
 }
 
 
-def start_lines(config: Config, ports: dict[str, list[IListeningPort]]) -> Iterable[str]:
+def start_lines(ports: dict[str, list[IListeningPort]]) -> Iterable[str]:
     """For people: what listens where, and the command that tries it."""
     hosts = set()
     for section, listening in ports.items():
+        name = section.partition(".")[0]
+        if not listening:
+            yield f"{name} is off: its port is off"
         for port in listening:
             address = port.getHost()
-            if not hasattr(address, "port"):
-                yield f"{section.partition('.')[0]}: {address}"
-                continue
-            hosts.add(address.host)
-            # A wildcard is no address to connect to; its loopback is.
-            near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
-            where = host_port(near, address.port)
-            example = _TRY[section].format(host=near, port=address.port, where=where)
-            listens = f"{host_port(address.host, address.port)}/{address.type.lower()}"
-            yield f"{section.partition('.')[0]} listens on {listens}   try: {example}"
-        if not listening:
-            yield f"{section.partition('.')[0]} is off: its port is off"
+            if isinstance(address, IPv4Address | IPv6Address):
+                hosts.add(address.host)
+                yield f"{name} listens on {_listener(section, address)}"
+            else:
+                yield f"{name} listens on {address}"
     if hosts <= {"127.0.0.1", "::1"}:
         yield "only this machine can connect; --host 0.0.0.0 (or ::) opens the lab to the network"
+
+
+def _listener(section: str, address: IPv4Address | IPv6Address) -> str:
+    """Where something listens, and the command that tries it."""
+    # A wildcard is no address to connect to; its loopback is.
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
+    where = host_port(near, address.port)
+    example = _TRY[section].format(host=near, port=address.port, where=where)
+    return f"{host_port(address.host, address.port)}/{address.type.lower()}   try: {example}"

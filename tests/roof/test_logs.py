@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.logger import LogEvent, Logger, LogLevel
+from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel
+from zope.interface import implementer
 
 from netlabsvc.logs import Batch, Observer
 
@@ -22,9 +24,21 @@ def logged(format: str, *events: LogEvent) -> list[str]:
 
 def event(text: str, /, **fields: object) -> LogEvent:
     """An event of the chat room at a fixed time."""
+    (caught,) = capture(lambda log: log.info(text, **fields), "netlabsvc.chat.session")
+    return {**caught, "log_time": 1_700_000_000.25}
+
+
+def capture(say: Callable[[Logger], None], namespace: str) -> list[LogEvent]:
+    """The events that something logs."""
     caught: list[LogEvent] = []
-    Logger("netlabsvc.chat.session", observer=caught.append).info(text, **fields)
-    return {**caught[0], "log_time": 1_700_000_000.25}
+
+    @implementer(ILogObserver)
+    class Keeper:
+        def __call__(self, event: LogEvent) -> None:
+            caught.append(event)
+
+    say(Logger(namespace, observer=Keeper()))
+    return caught
 
 
 @given(st.text())
@@ -70,11 +84,10 @@ def test_a_batch_is_a_line_each_in_one_write() -> None:
 
 def test_a_traceback_cannot_forge_a_line() -> None:
     """The lines of a traceback are indented below the line they belong to."""
-    caught: list[LogEvent] = []
     try:
         raise RuntimeError("x\n2026-01-01 00:00:00.000 chat: forged\x1b[0m")
     except RuntimeError:
-        Logger("netlabsvc.service", observer=caught.append).failure("it broke")
+        caught = capture(lambda log: log.failure("it broke"), "netlabsvc.service")
     first, *rest = logged("text", caught[0])
     assert "CRITICAL: it broke" in first
     assert all(line.startswith("    | ") for line in rest)

@@ -1,0 +1,97 @@
+"""A real daemon on free ports, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+
+TWISTD = Path(sys.executable).with_name("twistd")
+NETLAB = Path(sys.executable).with_name("netlab")
+_LISTENS = re.compile(r"(\w+) listens on \S*:(\d+)/(?:tcp|udp)")
+PATIENCE_S = 20
+
+
+class Daemon:
+    """`twistd -n netlab`, its log kept line by line.
+
+    :ivar ports: by service: ``chat``, ``udp``, ``web``, ``mail``.
+    """
+
+    def __init__(self, directory: Path, *arguments: str, free_ports: bool = True) -> None:
+        """:param free_ports: take free ports; else the arguments say which."""
+        self.state_dir = directory / "state"
+        names = ("chat", "udp", "http", "smtp") if free_ports else ()
+        ports = [f"--{name}-port=0" for name in names]
+        command = [str(TWISTD), "-n", "--pidfile=", "netlab", f"--state-dir={self.state_dir}"]
+        self.process = subprocess.Popen(
+            [*command, *ports, *arguments],
+            cwd=directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            env=clean_environment(),
+        )
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.wait_for(r"\bready\b")
+        self.ports = {m[1]: int(m[2]) for line in self.lines if (m := _LISTENS.search(line))}
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._changed:
+                self.lines.append(line.rstrip("\n"))
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait_for(self, pattern: str, start: int = 0) -> str:
+        """The first line of the log, from line `start` on, in which a pattern is found."""
+        found: list[str] = []
+
+        def look() -> bool:
+            found[:] = [line for line in self.lines[start:] if re.search(pattern, line)][:1]
+            return bool(found) or not self._reader.is_alive()
+
+        with self._changed:
+            self._changed.wait_for(look, PATIENCE_S)
+        assert found, f"no {pattern!r} in the log:\n" + "\n".join(self.lines)
+        return found[0]
+
+    def stop(self, sig: int = signal.SIGTERM) -> int:
+        """Send a signal, wait for the end; returns the status."""
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+        status = self.process.wait(PATIENCE_S)
+        self._reader.join(PATIENCE_S)
+        return status
+
+    def __enter__(self) -> Daemon:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        log = "\n".join(self.lines)
+        assert "Traceback" not in log, log
+
+
+def clean_environment() -> dict[str, str]:
+    """This environment without what would configure a daemon."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("NETLAB_") and name not in ("STATE_DIRECTORY", "NOTIFY_SOCKET")
+    }

@@ -1,0 +1,195 @@
+"""The daemon as a process: how it starts, what it says when it cannot, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import socket
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from support.daemon import TWISTD, Daemon, clean_environment
+
+ALL = {"chat", "udp", "web", "mail"}
+
+
+def start(cwd: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run twistd netlab where it should end by itself."""
+    return subprocess.run(
+        [str(TWISTD), "-n", "--pidfile=", "netlab", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=30,
+        env={**clean_environment(), **environ},
+        check=False,
+    )
+
+
+def test_every_service_listens_and_says_how_to_try_it(daemon: Daemon) -> None:
+    """One line per service with the real port, and how to open the lab."""
+    assert daemon.ports.keys() == ALL
+    log = "\n".join(daemon.lines)
+    assert f"try: nc 127.0.0.1 {daemon.ports['chat']}" in log
+    assert f"try: netlab ping 127.0.0.1:{daemon.ports['udp']}" in log
+    assert "only this machine can connect; --host 0.0.0.0 (or ::) opens" in log
+    for name in ("chat", "web", "mail"):
+        socket.create_connection(("127.0.0.1", daemon.ports[name]), 5).close()
+
+
+def test_the_state_directory_is_made_for_its_owner_only(daemon: Daemon) -> None:
+    """Mode 0700."""
+    assert stat.S_IMODE(daemon.state_dir.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_a_farewell(tmp_path: Path, sig: int) -> None:
+    """Chat clients read a last line; the status is 0 or the signal's own."""
+    with Daemon(tmp_path) as daemon:
+        client = socket.create_connection(("127.0.0.1", daemon.ports["chat"]), 10)
+        client.sendall(b"hello\n")
+        daemon.wait_for(r"chat: guest1 \(127\.0\.0\.1:\d+\): hello")
+        assert daemon.stop(sig) in (0, -sig)
+        client.settimeout(10)
+        said = b"".join(iter(lambda: client.recv(4096), b""))
+        assert said.endswith(b"*** the server is going down; goodbye\n")
+
+
+def test_a_second_signal_cuts_what_the_first_left(tmp_path: Path) -> None:
+    """A client that never leaves holds the end up for the grace period, or until asked twice."""
+    with Daemon(tmp_path, "--services=chat") as daemon:
+        client = socket.create_connection(("127.0.0.1", daemon.ports["chat"]), 10)
+        daemon.wait_for("guest1 .* joined")
+        os.kill(daemon.process.pid, signal.SIGSTOP)
+        client.sendall(b"x\n" * 1000)
+        os.kill(daemon.process.pid, signal.SIGCONT)
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.wait_for("netlab: stopping")
+        began = time.monotonic()
+        assert daemon.stop() in (0, -signal.SIGTERM)
+        assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize(
+    ("service", "flag", "kind"),
+    [
+        ("chat", "--chat-port", socket.SOCK_STREAM),
+        ("udp", "--udp-port", socket.SOCK_DGRAM),
+        ("web", "--http-port", socket.SOCK_STREAM),
+        ("mail", "--smtp-port", socket.SOCK_STREAM),
+    ],
+)
+def test_a_taken_port_is_one_line_and_status_1(
+    tmp_path: Path, service: str, flag: str, kind: socket.SocketKind
+) -> None:
+    """It names service, value and remedy; no traceback, no list of options."""
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            taken.listen()
+        port = taken.getsockname()[1]
+        ended = start(tmp_path, f"{flag}={port}", f"--services={service}", "--state-dir=s")
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    for word in (service, f"127.0.0.1:{port}", "Address already in use", flag):
+        assert word in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--chat-port=x"], ["--chat-port", '"x"', "0 to 65535"]),
+        (["--chat-prot=1"], ["chat-prot", "--help lists the options"]),
+        (["--www=/no/such/dir"], ["--www", "/no/such/dir", "no such directory"]),
+        (["--host=localhost"], ["--host", "127.0.0.1"]),
+        (["--host=203.0.113.1"], ["203.0.113.1", "no address of this machine", "--host"]),
+        (["--udp-loss=130%"], ["--udp-loss", "130%", "0% to 100%"]),
+        (["--services=chat,gopher"], ["--services", "chat, udp, web, mail"]),
+        (["--config=missing.toml"], ["missing.toml", "No such file"]),
+        (["--state-dir=/proc/no"], ["state_dir", "/proc/no", "--state-dir"]),
+        (["extra"], ["extra", "begin with --"]),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_1(
+    tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
+    """Whatever is wrong with the options, one line says what and what would be right."""
+    ended = start(tmp_path, "--state-dir=s", "--chat-port=0", "--services=chat", *arguments)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    for word in words:
+        assert word in ended.stderr
+
+
+def test_a_bad_endpoint_string_is_found_by_check_config(tmp_path: Path) -> None:
+    """And nothing is opened to find it."""
+    file = tmp_path / "lab.toml"
+    file.write_text('[chat]\nlisten = ["tcp:0", "ssl:0:privateKey=missing.pem"]\n')
+    ended = start(tmp_path, "--config=lab.toml", "--check-config")
+    assert ended.returncode == 1
+    assert 'chat: listen = "ssl:0:privateKey=missing.pem"' in ended.stderr
+    assert start(tmp_path, "--check-config").returncode == 0
+
+
+def test_a_file_with_endpoint_strings(tmp_path: Path) -> None:
+    """Several listeners, one of them a Unix socket, share one hub."""
+    file = tmp_path / "lab.toml"
+    file.write_text('[chat]\nlisten = ["tcp:0:interface=127.0.0.1", "unix:chat.sock"]\n')
+    with Daemon(tmp_path, "--config=lab.toml", "--services=chat", free_ports=False) as daemon:
+        daemon.wait_for("chat listens on .*chat.sock")
+        tcp = socket.create_connection(("127.0.0.1", daemon.ports["chat"]), 10)
+        with tcp, tcp.makefile(encoding="utf-8") as heard, socket.socket(socket.AF_UNIX) as unix:
+            assert "welcome" in heard.readline()
+            unix.connect(str(tmp_path / "chat.sock"))
+            unix.sendall("你好\n".encode())
+            assert any(x.endswith("guest2 (unix): 你好\n") for x in iter(heard.readline, ""))
+
+
+def test_print_config_and_version(tmp_path: Path) -> None:
+    """The effective configuration with its sources, and netlab's own version."""
+    ended = start(tmp_path, "--udp-loss=30%", "--print-config", NETLAB_CHAT_PORT="12345")
+    assert ended.returncode == 0
+    assert "loss = 0.3  # --udp-loss" in ended.stdout
+    assert "port = 12345  # $NETLAB_CHAT_PORT" in ended.stdout
+    assert start(tmp_path, "--version").stdout.startswith("netlab 0.")
+
+
+def test_json_logs_are_objects_line_by_line(tmp_path: Path) -> None:
+    """What a client says is a field, and cannot break the line."""
+    with Daemon(tmp_path, "--log-format=json", "--services=chat") as daemon:
+        with socket.create_connection(("127.0.0.1", daemon.ports["chat"]), 10) as client:
+            client.sendall(b'"\x1b[31m}{\r\n')
+            said = json.loads(daemon.wait_for('"event": "said"'))
+        assert said["text"] == r'"\x1b[31m}{'
+        assert (said["level"], said["logger"], said["name"]) == ("info", "chat", "guest1")
+    assert all(json.loads(line) for line in daemon.lines)
+
+
+def test_descriptors_run_out_and_the_daemon_recovers(tmp_path: Path) -> None:
+    """New connections are refused, one line a minute says so, and later ones are served again."""
+    with Daemon(tmp_path, "--services=chat") as daemon:
+        hard = 40
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (hard, hard))
+        port = daemon.ports["chat"]
+        clients = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(60)]
+        daemon.wait_for("WARN: out of file descriptors")
+        for client in clients[1:]:
+            client.close()
+        daemon.wait_for("guest5 .* left")
+        with socket.create_connection(("127.0.0.1", port), 10) as late:
+            assert b"welcome" in late.recv(4096)
+        clients[0].sendall(b"still here\n")
+        daemon.wait_for("guest1 .*: still here")
+        assert sum("out of file descriptors" in line for line in daemon.lines) == 1
+
+
+def test_the_soft_limit_of_descriptors_is_raised(daemon: Daemon) -> None:
+    """To the hard one."""
+    soft, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+    assert soft == hard
