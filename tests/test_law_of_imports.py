@@ -17,7 +17,18 @@ GROUND = {
     "": {"keys", "metrics", "toml"},
     "chat": {"settings", "message", "text", "telnet", "limits", "hub", "commands"},
     "udp": {"settings", "ntp", "stamp", "irtt", "classic", "impair", "stats"},
-    "web": {"settings", "listing"},
+    "web": {
+        "settings",
+        "target",
+        "types",
+        "preconditions",
+        "ranges",
+        "pages",
+        "listing",
+        "url",
+        "response",
+        "printable",
+    },
     "mail": {"settings", "address", "message", "transcript", "session"},
     "control": {"settings", "events"},
 }
@@ -26,7 +37,7 @@ FIRST = {
     "": {"logs", "connections"},
     "chat": {"session", "client"},
     "udp": {"batch", "reflector", "prober"},
-    "web": {"files", "site", "client", "status"},
+    "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
     "mail": {"store", "client", "queue", "sandbox", "inbox"},
     "control": {"api", "client"},
 }
