@@ -49,6 +49,7 @@ HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 WRAPPERS = {
     "click": "cli",
     "prompt_toolkit": "cli",
+    "OpenSSL": "web.client",
 }
 
 
