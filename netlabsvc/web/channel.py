@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import socket
 import struct
-from enum import Enum
+from enum import Enum, unique
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IDelayedCall, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, ITCPTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
+from zope.interface import implementer
 
 from netlabsvc.web import pages
 from netlabsvc.web.answer import peer_name
@@ -37,6 +38,7 @@ STALL_S = 30.0
 _BYTES_ACKED = struct.Struct("=120xQ")  # tcpi_bytes_acked in Linux' struct tcp_info
 
 
+@unique  # two equal times would be one state
 class Awaits(Enum):
     """What the peer owes, with the seconds it has."""
 
@@ -47,6 +49,7 @@ class Awaits(Enum):
     CLOSE = 2.0
 
 
+@implementer(IHalfCloseableProtocol)
 class Channel(HTTPChannel):
     """A connection of the site."""
 
@@ -64,6 +67,7 @@ class Channel(HTTPChannel):
         self._answering = False
         self._finished: Request | None = None
         self._refused = False
+        self._ended = False
         self.admitted = False
 
     # The life of the connection
@@ -83,6 +87,17 @@ class Channel(HTTPChannel):
                 call.cancel()
         super().connectionLost(reason)
         self.site.forget(self)
+
+    def readConnectionLost(self) -> None:
+        """The peer has sent its last byte, and may still wait for answers: ``nc -N`` does."""
+        self._ended = True
+        if self._refused:
+            self.loseConnection()
+        else:
+            self._await_peer()
+
+    def writeConnectionLost(self) -> None:
+        """Our own half-close, after a refusal."""
 
     def loseConnection(self) -> None:
         self._awaits = Awaits.NOTHING
@@ -207,7 +222,9 @@ class Channel(HTTPChannel):
         """Set the deadline for what the peer owes by now."""
         if self._answering or self._refused or not self.persistent or self.transport.disconnecting:
             return
-        if not self.requests and not self._buffer:
+        if self._ended:
+            self.loseConnection()
+        elif not self.requests and not self._buffer:
             self._await(Awaits.REQUEST)
         elif not self.line_mode:
             self._await(Awaits.BODY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.logger import capturedLogs, formatEvent
 
@@ -76,6 +78,52 @@ async def test_a_fifo_freezes_nothing(port: int) -> None:
     code = ("-o", "/dev/null", "-w", "%{http_code}")
     assert await curl(*code, f"{url}/fifo") == (0, b"403")
     assert await curl(*code, f"{url}/digits.txt") == (0, b"200")
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_who_half_closes_gets_every_answer(port: int, root: Path) -> None:
+    """Requests followed at once by a shutdown are answered in full, as `nc -N` expects it."""
+    (root / "big").write_bytes(bytes(BIG))
+
+    def converse() -> int:
+        with socket.create_connection(("127.0.0.1", port), 20) as peer:
+            for path in (b"/big", b"/digits.txt"):
+                peer.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: lab\r\n\r\n")
+            peer.shutdown(socket.SHUT_WR)
+            return sum(len(data) for data in iter(lambda: peer.recv(1 << 16), b""))
+
+    count = await deferToThread(converse)
+    assert BIG + 1000 < count < BIG + 2000
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_too_many_hears_it(root: Path) -> None:
+    """Over a real socket the 503 arrives, and is not lost in a reset."""
+    factory = site.build(root, Settings(max_connections=1), {}, reactor)
+    listener = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    number = listener.getHost().port
+    with socket.create_connection(("127.0.0.1", number)):
+        url = f"http://127.0.0.1:{number}/digits.txt"
+        for _ in range(5):
+            assert await curl("-o", "/dev/null", "-w", "%{http_code}", url) == (0, b"503")
+    await listener.stopListening()
+    factory.abort()
+    await factory.drain()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_download_survives_the_drain(root: Path) -> None:
+    """Told to drain, the site lets a download under way finish, and then is empty."""
+    (root / "big").write_bytes(bytes(BIG))
+    factory = site.build(root, Settings(), {}, reactor)
+    listener = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    reader = await connect(listener.getHost().port)
+    drained = factory.drain()
+    assert not drained.called
+    reader.transport.resumeProducing()  # type: ignore[union-attr]
+    assert await reader.lost > BIG
+    await drained
+    await listener.stopListening()
 
 
 class Reader(Protocol):
