@@ -154,7 +154,7 @@ def _udp(lab: Lab, state_dir: Path) -> None:
 
 def _web(lab: Lab, state_dir: Path) -> None:
     settings = lab.config.web
-    root = Path(settings.root) if settings.root else netlabsvc.web.site.PACKAGED
+    root = Path(settings.root) if settings.root else netlabsvc.web.site.packaged_root()
     site = netlabsvc.web.site.build(root, settings, {}, lab.reactor)
     lab.listen("web", site, site)
 

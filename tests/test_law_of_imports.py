@@ -17,7 +17,10 @@ GROUND = {
     "": {"keys", "escape", "metrics", "toml"},
     "chat": {"settings", "message", "text", "telnet", "limits", "turn", "hub", "commands"},
     "udp": {"settings", "ntp", "stamp", "irtt", "classic", "impair", "stats", "probe", "sources"},
-    "web": {"settings", "listing"},
+    "web": {
+        *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
+        *("url", "response", "printable"),
+    },
     "mail": {"settings", "address", "message", "transcript", "session"},
     "control": {"settings", "events"},
 }
@@ -26,7 +29,7 @@ FIRST = {
     "": {"logs", "connections"},
     "chat": {"outlet", "room", "session", "client"},
     "udp": {"batch", "reflector", "prober"},
-    "web": {"files", "site", "client", "status"},
+    "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
     "mail": {"store", "client", "queue", "sandbox", "inbox"},
     "control": {"api", "client"},
 }
@@ -38,6 +41,7 @@ HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 WRAPPERS = {
     "click": "cli",
     "prompt_toolkit": "cli",
+    "OpenSSL": "web.client",
 }
 
 

@@ -1,0 +1,274 @@
+"""One HTTP/1.1 connection (RFC 9112): what it counts, what it waits for, and for how long.
+
+    waits for                       for                          then
+    a request                       60 s since the last answer   closed
+    the rest of a request's head    10 s in all                  408
+    the rest of a body              30 s without a byte          408
+    the peer to read                30 s without an acknowledged byte   aborted
+    the peer to close after refuse  2 s                          aborted
+
+twisted.web reads the requests; nothing here knows what is served. A refusal is followed by a short
+wait for the peer's end, because a close with unread bytes would reset the connection, and the
+answer might be lost with it.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from enum import Enum, unique
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, ITCPTransport
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel, Request
+from zope.interface import implementer
+
+from netlabsvc.web import pages
+from netlabsvc.web.answer import peer_name
+
+if TYPE_CHECKING:
+    from netlabsvc.web.site import Site
+
+MAX_BODY_BYTES = 1 << 20
+RETRY_AFTER_S = 5
+STALL_S = 30.0
+_BYTES_ACKED = struct.Struct("=120xQ")  # tcpi_bytes_acked in Linux' struct tcp_info
+
+
+@unique  # two equal times would be one state
+class Awaits(Enum):
+    """What the peer owes, with the seconds it has."""
+
+    NOTHING = None
+    REQUEST = 60.0
+    HEAD = 10.0
+    BODY = 30.0
+    CLOSE = 2.0
+
+
+@implementer(IHalfCloseableProtocol)
+class Channel(HTTPChannel):
+    """A connection of the site."""
+
+    site: Site
+    transport: Any
+    _networkProducer: Any
+    _log = Logger()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._awaits = Awaits.NOTHING
+        self._deadline: IDelayedCall | None = None
+        self._stall: IDelayedCall | None = None
+        self._acknowledged = 0
+        self._answering = False
+        self._finished: Request | None = None
+        self._refused = False
+        self._ended = False
+        self.admitted = False
+
+    # The life of the connection
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.admitted = self.site.admit(self)
+        if self.admitted:
+            self._await_peer()
+        else:
+            after = (b"Retry-After", b"%d" % RETRY_AFTER_S)
+            self.refuse(503, "Too many connections; try again in a few seconds.", after)
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        for call in (self._deadline, self._stall):
+            if call is not None and call.active():
+                call.cancel()
+        super().connectionLost(reason)
+        self.site.forget(self)
+
+    def readConnectionLost(self) -> None:
+        """The peer has sent its last byte, and may still wait for answers: ``nc -N`` does."""
+        self._ended = True
+        if self._refused:
+            self.loseConnection()
+        else:
+            self._await_peer()
+
+    def writeConnectionLost(self) -> None:
+        """Our own half-close, after a refusal."""
+
+    def loseConnection(self) -> None:
+        self._awaits = Awaits.NOTHING
+        super().loseConnection()
+        self._watch_output()
+
+    def drain(self) -> None:
+        """Close when the answer under way is out; at once when there is none."""
+        if not self._answering:
+            self.loseConnection()
+            return
+        self.persistent = 0
+        for request in self.requests:
+            request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+
+    def abort(self) -> None:
+        self.transport.abortConnection()
+
+    def refuse(self, status: int, why: str, *headers: tuple[bytes, bytes]) -> None:
+        """Answer what is no request, or one that shall not go on; what still comes is dropped."""
+        if self._refused:
+            return
+        self._refused = True
+        self.site.log_refused(self.transport.getPeer(), status, why)
+        body = pages.error(status, why)
+        lines = [
+            b"HTTP/1.1 %d %b" % (status, pages.phrase(status).encode("ascii")),
+            *(b"%b: %b" % header for header in (*self.site.headers(), *headers)),
+            b"Content-Type: " + pages.CONTENT_TYPE,
+            b"Content-Length: %d" % len(body),
+            b"Connection: close",
+        ]
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
+        if ITCPTransport.providedBy(self.transport) and not self.isSecure():
+            self._networkProducer.unregisterProducer()
+            self.transport.loseWriteConnection()
+            self._await(Awaits.CLOSE)
+        else:
+            self.loseConnection()
+
+    # What comes in
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        if self.line_mode and b"\n" in self._buffer:
+            self.refuse(400, "Lines end in CR LF, not in LF alone (RFC 9112 section 2.2).")
+        self._await_peer()
+
+    def lineReceived(self, line: bytes) -> None:
+        if not self._refused:
+            super().lineReceived(line)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        if not self._refused:
+            super().rawDataReceived(data)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        self._refuse_long_head()
+
+    def headerReceived(self, line: bytes) -> bool:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length" and len(value.strip()) > 18:
+            self.refuse(413, f"A body has at most {MAX_BODY_BYTES} bytes here.")
+            return False
+        return bool(super().headerReceived(line))
+
+    def allHeadersReceived(self) -> None:
+        if self.length is not None and self.length > MAX_BODY_BYTES:
+            self.refuse(413, f"A body has at most {MAX_BODY_BYTES} bytes here.")
+        else:
+            super().allHeadersReceived()
+
+    def allContentReceived(self) -> None:
+        if self._refused:
+            return
+        self._answering = True
+        self._awaits = Awaits.NOTHING
+        super().allContentReceived()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """What twisted.web calls for each request that it cannot read."""
+        if self._receivedHeaderSize > self.totalHeadersSize:
+            self._refuse_long_head()
+        elif self._receivedHeaderCount > self.maxHeaders:
+            self.refuse(431, f"A request has at most {self.maxHeaders} headers here.")
+        else:
+            self.refuse(400, "That is no HTTP/1.1 request.")
+
+    def _refuse_long_head(self) -> None:
+        most = self.totalHeadersSize
+        if self.requests:
+            self.refuse(431, f"Request line and headers have at most {most} bytes here.")
+        else:
+            self.refuse(414, f"A request line has at most {most} bytes here.")
+
+    # What goes out
+
+    def requestDone(self, request: Request) -> None:
+        """The next request of a pipeline waits until the peer has read this answer."""
+        if self._waitingForTransport and self.persistent:
+            self._finished = request
+            return
+        self._answering = False
+        super().requestDone(request)
+        self._await_peer()
+
+    def pauseProducing(self) -> None:
+        super().pauseProducing()
+        self._watch_output()
+
+    def resumeProducing(self) -> None:
+        if self._stall is not None and self._stall.active():
+            self._stall.cancel()
+        super().resumeProducing()
+        if self._finished is not None:
+            request, self._finished = self._finished, None
+            self.requestDone(request)
+
+    # Deadlines
+
+    def _await_peer(self) -> None:
+        """Set the deadline for what the peer owes by now."""
+        if self._answering or self._refused or not self.persistent or self.transport.disconnecting:
+            return
+        if self._ended:
+            self.loseConnection()
+        elif not self.requests and not self._buffer:
+            self._await(Awaits.REQUEST)
+        elif not self.line_mode:
+            self._await(Awaits.BODY)
+        elif self._awaits is not Awaits.HEAD:
+            self._await(Awaits.HEAD)
+
+    def _await(self, owed: Awaits) -> None:
+        self._awaits = owed
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.reset(owed.value)
+        else:
+            self._deadline = self.callLater(owed.value, self._expired)
+
+    def _expired(self) -> None:
+        if self._awaits is Awaits.REQUEST:
+            self.loseConnection()
+        elif self._awaits is Awaits.CLOSE:
+            self.abort()
+        elif self._awaits is not Awaits.NOTHING:
+            self.refuse(408, f"The request did not arrive within {self._awaits.value:.0f} s.")
+
+    def _watch_output(self) -> None:
+        if self._stall is None or not self._stall.active():
+            self._acknowledged = _acknowledged(self.transport)
+            self._stall = self.callLater(STALL_S, self._look_at_output)
+
+    def _look_at_output(self) -> None:
+        acknowledged = _acknowledged(self.transport)
+        if acknowledged == self._acknowledged:
+            self._log.info(
+                "web {peer} reads nothing: cut off", peer=peer_name(self.transport.getPeer())
+            )
+            self.abort()
+        else:
+            self._watch_output()
+
+
+def _acknowledged(transport: Any) -> int:
+    """How many bytes the peer's kernel has taken in all; 0 where that cannot be known.
+
+    A peer that reads slowly leaves our buffers full for minutes; only this count shows it reads.
+    """
+    try:
+        info = transport.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.size)
+        return int(_BYTES_ACKED.unpack(info)[0])
+    except (AttributeError, OSError, struct.error):
+        return 0

@@ -1,0 +1,78 @@
+"""What is mounted beside the files, and the site that comes with the package."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.web.resource import Resource
+
+from netlabsvc.web import site
+from netlabsvc.web.settings import Settings
+
+
+class Greeting(Resource):
+    """A child that knows GET only, as most do."""
+
+    isLeaf = True
+
+    def render_GET(self, request: Any) -> bytes:
+        return b"hello " + b"/".join(request.postpath)
+
+
+@pytest.fixture
+def factory(root: Path, clock: Clock) -> site.Site:
+    children = {b"greeting": Greeting()}
+    return site.build(root, Settings(listing=False, max_connections=9), children, clock)
+
+
+def get(path: str, method: str = "GET") -> bytes:
+    return f"{method} {path} HTTP/1.1\r\nHost: lab\r\n\r\n".encode("ascii")
+
+
+def test_a_child_stands_before_the_files(visit: Any, root: Path) -> None:
+    """A mounted resource gets its paths, with every answer's headers; the files get the rest."""
+    (root / "greeting").write_bytes(b"a file of that name")
+    visitor = visit()
+    response = visitor.ask(get("/greeting/a/b"))
+    assert (response.status, response.body) == (200, b"hello a/b")
+    assert response.getheader("X-Content-Type-Options") == "nosniff"
+    assert visitor.ask(get("/unknown")).body == b"data"
+
+
+def test_a_child_knows_its_methods(visit: Any) -> None:
+    """HEAD has no body but its length, and other methods get a 405 that says which there are."""
+    visitor = visit()
+    head = visitor.ask(get("/greeting/", "HEAD"))
+    assert (head.body, head.getheader("Content-Length")) == (b"", "6")
+    response = visitor.ask(get("/greeting", "DELETE"))
+    assert (response.status, "GET" in response.getheader("Allow")) == (405, True)
+
+
+def test_the_listing_can_be_switched_off(visit: Any) -> None:
+    """Without listings a directory without index.html is forbidden, and one with it is not."""
+    visitor = visit()
+    assert visitor.ask(get("/sub/")).status == 403
+    assert visitor.ask(get("/home/")).status == 200
+
+
+def test_the_packaged_site(clock: Clock, visit: Any, factory: site.Site) -> None:
+    """Its pages are there, name the four services, and load nothing from elsewhere."""
+    root = site.packaged_root()
+    pages = {path.name: path.read_text("utf-8") for path in root.iterdir()}
+    assert {"index.html", "helloWorld.html", "404.html"} <= set(pages)
+    for port in ("12000", "8080", "2525"):
+        assert port in pages["index.html"]
+    for text in pages.values():
+        loaded = re.findall(r"(?:src|href)=\"([^\"]*)\"|url\(([^)]*)\)|@import\s+(\S+)", text)
+        for link in filter(None, (part for found in loaded for part in found)):
+            assert link.startswith("data:") or (root / link.lstrip("/")).exists()
+
+
+def test_a_root_that_is_not_there(clock: Clock, tmp_path: Path) -> None:
+    """A missing directory is told when the site is built."""
+    with pytest.raises(FileNotFoundError):
+        site.build(tmp_path / "none", Settings(), {}, clock)
