@@ -18,7 +18,18 @@ GROUND = {
     "chat": {"settings", "message", "text", "telnet", "limits", "hub", "commands"},
     "udp": {"settings", "ntp", "stamp", "irtt", "classic", "impair", "stats"},
     "web": {"settings", "listing"},
-    "mail": {"settings", "address", "message", "transcript", "session"},
+    "mail": {
+        "settings",
+        "address",
+        "command",
+        "delivery",
+        "message",
+        "reading",
+        "session",
+        "text",
+        "transcript",
+        "transparency",
+    },
     "control": {"settings", "events"},
 }
 #: Adapters to Twisted: Twisted, their own room, and what the house offers to every room.
@@ -27,7 +38,7 @@ FIRST = {
     "chat": {"session", "client"},
     "udp": {"batch", "reflector", "prober"},
     "web": {"files", "site", "client", "status"},
-    "mail": {"store", "client", "queue", "sandbox", "inbox"},
+    "mail": {"store", "stock", "client", "queue", "sandbox", "inbox"},
     "control": {"api", "client"},
 }
 #: Modules that know more than one room.
