@@ -16,6 +16,8 @@ import unicodedata
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
+from netlabsvc.mail.text import name_of
+
 MAX_LOCAL_BYTES = 64
 MAX_DOMAIN_BYTES = 255
 #: A path is at most 256 octets, and its angle brackets count (RFC 5321 4.5.3.1.3).
@@ -29,7 +31,6 @@ _QUOTED = re.compile(r'"(?:[ !#-\[\]-~\x80-\U0010ffff]|\\[ -~])*"')
 _ASCII_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 #: Nearly every address there is; the rest, and the mistakes, take the long way.
 _PLAIN = re.compile(rf"([{_ATEXT}]+(?:\.[{_ATEXT}]+)*)@({_LABEL}(?:\.{_LABEL})*)")
-_NAMES = {"\r": "CR", "\n": "LF", "\0": "NUL", " ": "a blank", "\t": "a tab", "\x7f": "DEL"}
 
 
 class AddressError(ValueError):
@@ -102,9 +103,9 @@ def _no_stray_characters(text: str, local: str) -> None:
     for place, char in enumerate(text):
         if char == " " and place < quoted:
             continue
-        if char in _NAMES or unicodedata.category(char)[0] in "CZ":
-            name = _NAMES.get(char) or unicodedata.name(char, f"U+{ord(char):04X}")
-            raise AddressError(f"{name} at character {place + 1} cannot be part of an address")
+        if unicodedata.category(char)[0] in "CZ":
+            where = f"{name_of(char)} at character {place + 1}"
+            raise AddressError(f"{where} cannot be part of an address")
 
 
 def _check_local(local: str) -> None:
