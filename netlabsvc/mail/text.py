@@ -14,7 +14,7 @@ _UNSAFE = re.compile(
 
 def name_of(char: str) -> str:
     """What to call a character that may be invisible: CR, a blank, NO-BREAK SPACE, U+001B."""
-    return _NAMES.get(char) or unicodedata.name(char, f"U+{ord(char):04X}")
+    return _NAMES.get(char, "") or unicodedata.name(char, "") or f"U+{ord(char):04X}"
 
 
 def shown(text: str) -> str:
