@@ -21,6 +21,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -63,6 +64,7 @@ class Lab(MultiService):
         self.reactor = reactor
         self.ports: dict[str, list[IListeningPort]] = {}
         self._rooms: list[Room] = []
+        self._closers: list[Callable[[], Deferred[None]]] = []
         self._log = Logger()
 
     def listen(self, section: str, factory: Any, room: Room) -> None:
@@ -84,6 +86,10 @@ class Lab(MultiService):
                 raise _start_error(section, error) from None
             ports.append(port)
 
+    def close_at_end(self, close: Callable[[], Deferred[None]]) -> None:
+        """Call this when the last connection has gone, and wait for it."""
+        self._closers.append(close)
+
     def startService(self) -> None:
         super().startService()
         self._log.info("netlab {version}", version=__version__)
@@ -103,6 +109,7 @@ class Lab(MultiService):
         await DeferredList([d for d in [*closing, *drained] if d is not None])
         if cut.active():
             cut.cancel()
+        await DeferredList([close() for close in self._closers])
         await maybeDeferred(super().stopService)
 
     def abort(self) -> None:
@@ -161,9 +168,10 @@ def _web(lab: Lab, state_dir: Path) -> None:
 
 def _mail(lab: Lab, state_dir: Path) -> None:
     try:
-        store = netlabsvc.mail.store.Store(state_dir)
-    except (netlabsvc.mail.store.StoreError, OSError) as error:
+        store = netlabsvc.mail.store.Store(state_dir, partial(deferToThreadPool, lab.reactor, lab.reactor.getThreadPool()))
+    except netlabsvc.mail.store.StoreError as error:
         raise StartError(f"mail: {error}") from None
+    lab.close_at_end(store.close)
     name = socket.gethostname()
     sandbox = netlabsvc.mail.sandbox.Factory(lab.config.sandbox, store, lab.reactor, name)
     lab.listen("mail.sandbox", sandbox, sandbox)

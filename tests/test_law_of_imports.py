@@ -21,7 +21,10 @@ GROUND = {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
         *("url", "response", "printable"),
     },
-    "mail": {"settings", "address", "message", "transcript", "session"},
+    "mail": {
+        *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
+        *("transcript", "transparency"),
+    },
     "control": {"settings", "events"},
 }
 #: Adapters to Twisted: Twisted, their own room, and what the house offers to every room.
@@ -30,7 +33,7 @@ FIRST = {
     "chat": {"outlet", "room", "session", "client"},
     "udp": {"batch", "reflector", "prober"},
     "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
-    "mail": {"store", "client", "queue", "sandbox", "inbox"},
+    "mail": {"store", "stock", "client", "queue", "sandbox", "inbox"},
     "control": {"api", "client"},
 }
 #: Modules that know more than one room.

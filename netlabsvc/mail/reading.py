@@ -1,0 +1,85 @@
+"""What a message says, for people: decoded, safe to show, and never trusted.
+
+A mail that breaks every rule is read as well: whatever cannot be decoded is shown as it came.
+Nothing of it raises, and nothing of it is repaired in the store, which has the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email.errors import HeaderParseError
+from email.header import decode_header
+from email.message import Message
+from email.parser import BytesParser
+from email.policy import Compat32
+
+from netlabsvc.mail.text import shown, shown_line
+
+#: Headers end long before this many bytes, or nobody needs the rest of them.
+HEAD_BYTES = 16384
+
+
+class _AsTheyCame(Compat32):
+    """Gives header values unparsed; bytes beyond ASCII are in them as surrogates (PEP 383)."""
+
+    def header_fetch_parse(self, name: str, value: str) -> str:
+        return value
+
+
+_PARSER = BytesParser(policy=_AsTheyCame())
+
+
+def subject(head: bytes) -> str:
+    """The subject, decoded and as one line, of a message or its first `HEAD_BYTES`."""
+    end = head.find(b"\r\n\r\n")
+    message = _PARSER.parsebytes(head[: end if end >= 0 else None], headersonly=True)
+    return _header(message.get("Subject", ""))
+
+
+def readable(data: bytes) -> str:
+    """The headers and the texts of a message; other parts by their type and size."""
+    try:
+        message = _PARSER.parsebytes(data)
+        headers = [f"{shown_line(name)}: {_header(value)}" for name, value in message.items()]
+        return "\n".join([*headers, "", *_texts(message)])
+    except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
+        # email.parser has no list of what it raises for a hostile message.
+        return shown(data.decode("utf-8", "backslashreplace").replace("\r\n", "\n"))
+
+
+def _header(value: str) -> str:
+    """A header's text: encoded words decoded (RFC 2047), folded lines joined."""
+    raw = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    unfolded = " ".join(raw.split())
+    try:
+        words = decode_header(unfolded)
+    except (HeaderParseError, ValueError):
+        return shown_line(unfolded)
+    return shown_line("".join(_word(word, charset) for word, charset in words))
+
+
+def _word(word: bytes | str, charset: str | None) -> str:
+    if isinstance(word, str):
+        return word
+    # Beside an encoded word, decode_header encodes the plain ones in this way.
+    return _decode(word, charset or "raw-unicode-escape")
+
+
+def _texts(message: Message) -> Iterator[str]:
+    for part in message.walk():
+        if part.is_multipart():
+            continue
+        payload = part.get_payload(decode=True)
+        content = payload if isinstance(payload, bytes) else b""
+        if part.get_content_maintype() == "text":
+            text = _decode(content, part.get_content_charset())
+            yield shown(text.replace("\r\n", "\n"))
+        else:
+            yield f"[{shown_line(part.get_content_type())}, {len(content)} bytes]"
+
+
+def _decode(data: bytes, charset: str | None) -> str:
+    try:
+        return data.decode(charset or "utf-8")
+    except (ValueError, LookupError):
+        return data.decode("utf-8", "backslashreplace")

@@ -1,0 +1,60 @@
+"""The dialogue of a mail session as lines, with their time, and without its secrets.
+
+What is a secret follows from the state of the protocol, not from what the text looks like
+(RFC 4954 section 4):
+
+    C: AUTH PLAIN <here>        the initial response
+    S: 334 ...
+    C: <here>                   each line that answers a 334; a lone * gives up, and tells nothing
+
+It knows no clock (times are arguments) and no sockets; it sees whole lines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from netlabsvc.mail.text import shown_line
+
+Side = Literal["C", "S"]
+REDACTED = b"<secret>"
+
+
+@dataclass(frozen=True)
+class Line:
+    """Who said what, and when, in seconds since the connection was made."""
+
+    at_s: float
+    side: Side
+    text: str
+
+    def __str__(self) -> str:
+        """``C: MAIL FROM:<ada@lab>`` with the time, in seconds, at the right."""
+        return f"{f'{self.side}: {self.text}':<70} {self.at_s:8.4f}"
+
+
+class Transcript:
+    """Turns what is said into lines that may be shown and kept."""
+
+    def __init__(self) -> None:
+        self._answers_334 = False
+
+    def client(self, at_s: float, line: bytes) -> Line:
+        """A command, without its line end."""
+        if self._answers_334 and line != b"*":
+            line = REDACTED
+        elif line[:5].upper() == b"AUTH ":
+            verb, mechanism, *initial = line.split(None, 2)
+            line = b" ".join([verb, mechanism, *([REDACTED] if initial else [])])
+        self._answers_334 = False
+        return Line(at_s, "C", shown_line(line))
+
+    def server(self, at_s: float, line: bytes) -> Line:
+        """A line of a reply, without its line end."""
+        self._answers_334 = line.startswith(b"334")
+        return Line(at_s, "S", shown_line(line))
+
+    def note(self, at_s: float, side: Side, text: str) -> Line:
+        """What stands for bytes that are not shown, such as a message."""
+        return Line(at_s, side, shown_line(text))
