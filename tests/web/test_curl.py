@@ -112,6 +112,19 @@ async def test_one_too_many_hears_it(root: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_refusal_is_not_lost_in_a_reset(port: int) -> None:
+    """A peer that is refused in the middle of its body can send on, and read why."""
+
+    def post() -> bytes:
+        with socket.create_connection(("127.0.0.1", port), 20) as peer:
+            peer.sendall(b"POST / HTTP/1.1\r\nHost: lab\r\nContent-Length: 9000000\r\n\r\n")
+            peer.sendall(bytes(9_000_000))
+            return peer.recv(12)
+
+    assert await deferToThread(post) == b"HTTP/1.1 413"
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_download_survives_the_drain(root: Path) -> None:
     """Told to drain, the site lets a download under way finish, and then is empty."""
     (root / "big").write_bytes(bytes(BIG))

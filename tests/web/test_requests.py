@@ -55,6 +55,8 @@ TABLE: list[tuple[bytes, int, dict[str, str | None], bytes | None]] = [
     (get("/.git/config"), 404, {}, None),
     (get("/%2egit/config"), 404, {}, None),
     (get("/..%2fsecret.txt"), 404, {}, None),
+    (get("/sub%2fpage.html"), 404, {}, None),
+    (get("/%2fetc%2fpasswd"), 404, {}, None),
     (get("/%c0%ae%c0%ae/secret.txt"), 404, {}, None),
     (get("/..\\secret.txt"), 404, {}, None),
     (get("/fifo"), 403, {}, None),

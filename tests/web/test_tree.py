@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from netlabsvc.web.tree import Refused, Tree, entries
@@ -37,6 +39,8 @@ TARGETS = st.sampled_from(
     st.lists(st.tuples(st.sampled_from(["a", "b", "a/b", "a/c"]), TARGETS), max_size=3),
     st.lists(NAMES, max_size=4),
 )
+@example([], [b"/etc/passwd"])
+@example([], [b"a", b"/etc", b"passwd"])
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_no_names_and_no_links_lead_out(links: list[tuple[str, str]], names: list[bytes]) -> None:
     """What is opened lies below the root, whatever links stand there and whatever is asked."""
@@ -63,6 +67,8 @@ def test_no_names_and_no_links_lead_out(links: list[tuple[str, str]], names: lis
 def test_only_files_and_directories_are_opened(tmp_path: Path) -> None:
     """A FIFO, a socket and a device are refused without being opened."""
     os.mkfifo(tmp_path / "fifo")
+    waiting = threading.Thread(target=(tmp_path / "fifo").write_bytes, args=[b"for a reader"])
+    waiting.start()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
         for name in (b"fifo", b"socket"):
@@ -71,6 +77,46 @@ def test_only_files_and_directories_are_opened(tmp_path: Path) -> None:
             assert refused.value.status == 403
     with pytest.raises(Refused):
         Tree(Path("/dev")).open([b"zero"])
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    waiting.join(20)
+    assert os.read(reader, 100) == b"for a reader"
+    os.close(reader)
+
+
+@pytest.mark.parametrize("becomes", ["link", "fifo"])
+def test_a_swap_after_the_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, becomes: str
+) -> None:
+    """What turns into a link or a FIFO between the look and the opening is refused all the same."""
+    (tmp_path / "secret").write_bytes(b"SECRET")
+    (tmp_path / "www").mkdir()
+    page = tmp_path / "www" / "page"
+    page.touch()
+    tree, look = Tree(tmp_path / "www"), os.stat
+
+    def look_and_swap(name: bytes, **rest: Any) -> os.stat_result:
+        status = look(name, **rest)
+        page.unlink()
+        if becomes == "link":
+            page.symlink_to("../secret")
+        else:
+            os.mkfifo(page)
+        return status
+
+    monkeypatch.setattr("os.stat", look_and_swap)
+    with pytest.raises(Refused) as refused:
+        tree.open([b"page"])
+    assert refused.value.status == 403
+
+
+def test_links_are_refused_by_name(tmp_path: Path) -> None:
+    """A link is told from what is not there, so that the one who set it learns why."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "way").symlink_to(".")
+    for names in ([b"link"], [b"way"], [b"way", b"file"]):
+        with pytest.raises(Refused, match="Symbolic links"):
+            Tree(tmp_path).open(names)
 
 
 def test_a_root_that_is_replaced_is_seen(tmp_path: Path) -> None:
