@@ -131,6 +131,12 @@ class Key:
             kind += f" ({self.unit})"
         return f"takes {kind}" + (f', or "{self.none}"' if self.optional else "")
 
+    def help_with_default(self) -> str:
+        """The help for an option, with the default as one would type it."""
+        default = self.written(self.default)
+        text = ",".join(default) if isinstance(default, tuple) else str(default)
+        return f"{self.help} (default: {text})" if text else self.help
+
     def written(self, value: object) -> object:
         """The value as a file would hold it."""
         return self.none if value is None else value

@@ -10,7 +10,8 @@ import resource
 import secrets
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -168,7 +169,9 @@ def _web(lab: Lab, state_dir: Path) -> None:
 
 def _mail(lab: Lab, state_dir: Path) -> None:
     try:
-        store = netlabsvc.mail.store.Store(state_dir, partial(deferToThreadPool, lab.reactor, lab.reactor.getThreadPool()))
+        store = netlabsvc.mail.store.Store(
+            state_dir, partial(deferToThreadPool, lab.reactor, lab.reactor.getThreadPool())
+        )
     except netlabsvc.mail.store.StoreError as error:
         raise StartError(f"mail: {error}") from None
     lab.close_at_end(store.close)

@@ -29,11 +29,7 @@ class Options(usage.Options):
     )
     optParameters: ClassVar = [
         ["config", None, None, "configuration file (TOML)"],
-        *[
-            [k.flag, None, None, f"{k.help} (default: {k.written(k.default)})"]
-            for k in config.KEYS.values()
-            if k.flag
-        ],
+        *[[k.flag, None, None, k.help_with_default()] for k in config.KEYS.values() if k.flag],
     ]
     optFlags: ClassVar = [
         ["check-config", None, "say what is wrong with the configuration; status 0 or 1"],

@@ -23,8 +23,12 @@ class Daemon:
     :ivar ports: by service: ``chat``, ``udp``, ``web``, ``mail``.
     """
 
-    def __init__(self, directory: Path, *arguments: str, free_ports: bool = True) -> None:
-        """:param free_ports: take free ports; else the arguments say which."""
+    def __init__(
+        self, directory: Path, *arguments: str, free_ports: bool = True, **environ: str
+    ) -> None:
+        """:param free_ports: take free ports; else the arguments say which.
+        :param environ: added to the daemon's environment.
+        """
         self.state_dir = directory / "state"
         names = ("chat", "udp", "http", "smtp") if free_ports else ()
         ports = [f"--{name}-port=0" for name in names]
@@ -35,7 +39,7 @@ class Daemon:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
-            env=clean_environment(),
+            env={**clean_environment(), **environ},
         )
         self.lines: list[str] = []
         self._changed = threading.Condition()
