@@ -99,7 +99,7 @@ async def connect(port: int) -> Peer:
 async def listening(*script: Any) -> AsyncIterator[int]:
     """A server for one connection that plays a script; gives its port.
 
-    Bytes are said, ``"..."`` waits until the client has said that, None closes.
+    Bytes are said, text is waited for from the client, None closes.
     """
 
     async def play(peer: Peer) -> None:
