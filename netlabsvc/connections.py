@@ -1,7 +1,11 @@
-"""The live connections of one listener: how many there are, and when the last one has gone."""
+"""What every TCP room needs of its connections: who is still there, what they are called, and how
+much has reached them.
+"""
 
 from __future__ import annotations
 
+import socket
+import struct
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
@@ -9,6 +13,8 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 
 P = TypeVar("P")
+#: struct tcp_info of linux/tcp.h: tcpi_bytes_acked stands at byte 120 (since Linux 4.1).
+_BYTES_ACKED = struct.Struct("=120xQ")
 
 
 class Connections(Generic[P]):
@@ -56,3 +62,31 @@ def peer_name(address: Any) -> str:
     if isinstance(address, IPv4Address | IPv6Address):
         return host_port(address.host, address.port)
     return "unix"
+
+
+def plain_socket(transport: Any) -> socket.socket | None:
+    """The socket below a transport, also below TLS; None where it is closed, or never was one."""
+    while transport is not None:
+        try:
+            handle = transport.getHandle()
+        except AttributeError:  # what Twisted's transports raise when they are closed
+            return None
+        if isinstance(handle, socket.socket):
+            return handle
+        transport = getattr(transport, "transport", None)
+    return None
+
+
+def acknowledged_bytes(sock: socket.socket | None) -> int | None:
+    """How many bytes the peer's kernel has taken in all; None where that cannot be known.
+
+    Our own buffers say nothing of a peer: they are as full for one that reads slowly as for one
+    that stopped. This count grows as long as the peer reads.
+    """
+    try:
+        if sock is None or sock.fileno() < 0:
+            return None
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.size)
+        return int(_BYTES_ACKED.unpack(info)[0])
+    except (OSError, struct.error):
+        return None

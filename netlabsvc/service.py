@@ -163,7 +163,10 @@ def _udp(lab: Lab, state_dir: Path) -> None:
 def _web(lab: Lab, state_dir: Path) -> None:
     settings = lab.config.web
     root = Path(settings.root) if settings.root else netlabsvc.web.site.packaged_root()
-    site = netlabsvc.web.site.build(root, settings, {}, lab.reactor)
+    try:
+        site = netlabsvc.web.site.build(root, settings, {}, lab.reactor)
+    except OSError as error:
+        raise StartError(f"web: cannot serve {root}: {error.strerror}; see --www") from None
     lab.listen("web", site, site)
 
 

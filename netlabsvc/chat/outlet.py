@@ -20,21 +20,11 @@ from typing import Any
 from twisted.internet.interfaces import IPushProducer, ISSLTransport
 from zope.interface import implementer
 
+from netlabsvc.connections import acknowledged_bytes, plain_socket
+
 #: How much is handed to the transport at a time.
 PIECE_BYTES = 64 * 1024
-#: struct tcp_info of linux/tcp.h: tcpi_bytes_acked stands at byte 120 (Linux 4.1).
-_BYTES_ACKED = struct.Struct("=120xQ")
 _INT = struct.Struct("=i")
-
-
-def plain_socket(transport: Any) -> socket.socket | None:
-    """The socket below a transport, also below TLS; None where there is none (in tests)."""
-    while transport is not None:
-        handle = transport.getHandle() if hasattr(transport, "getHandle") else None
-        if isinstance(handle, socket.socket):
-            return handle
-        transport = getattr(transport, "transport", None)
-    return None
 
 
 def tune(sock: socket.socket, send_buffer_bytes: int) -> None:
@@ -119,11 +109,8 @@ class Outlet:
 
     def arrived_bytes(self) -> int:
         """How many bytes the peer's kernel has acknowledged; it grows while the peer reads."""
-        with suppress(OSError, struct.error):
-            if self.sock is not None and self.sock.fileno() >= 0:
-                info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
-                return int(_BYTES_ACKED.unpack(info)[0])
-        return -self.queued_bytes
+        acknowledged = acknowledged_bytes(self.sock)
+        return -self.queued_bytes if acknowledged is None else acknowledged
 
     def _send_now(self, data: bytes) -> bytes | memoryview:
         """Give the kernel what it takes; returns the rest."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
@@ -26,7 +25,7 @@ from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from netlabsvc.connections import Connections
+from netlabsvc.connections import Connections, peer_name
 from netlabsvc.mail.address import is_domain
 from netlabsvc.mail.command import Reply
 from netlabsvc.mail.session import Close, Event, Message, Session
@@ -58,7 +57,7 @@ class Connection(Protocol, TimeoutMixin):
         self._leaving = False
 
     def connectionMade(self) -> None:
-        self._peer = _name_of(self.transport.getPeer())
+        self._peer = peer_name(self.transport.getPeer())
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)
@@ -218,13 +217,3 @@ class Factory(ServerFactory):
         """Drop who is left."""
         for connection in self.connections:
             connection.transport.abortConnection()
-
-
-def _name_of(address: IAddress) -> str:
-    """``127.0.0.1:4000`` or ``[::1]:4000``."""
-    match address:
-        case IPv4Address():
-            return f"{address.host}:{address.port}"
-        case IPv6Address():
-            return f"[{address.host}]:{address.port}"
-    return str(address)

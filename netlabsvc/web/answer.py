@@ -1,8 +1,7 @@
-"""How a whole answer is put into a twisted.web request, and what the log calls its peer."""
+"""How a whole answer is put into a twisted.web request."""
 
 from __future__ import annotations
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.web.http import Request
 from twisted.web.server import NOT_DONE_YET
 
@@ -45,12 +44,3 @@ def answer_empty(request: Request, status: int) -> int:
     request.setResponseCode(status, pages.phrase(status).encode("ascii"))
     request.finish()
     return NOT_DONE_YET
-
-
-def peer_name(address: object) -> str:
-    """The address of a peer as the log shows it: ``127.0.0.1:50000``."""
-    if isinstance(address, IPv4Address):
-        return f"{address.host}:{address.port}"
-    if isinstance(address, IPv6Address):
-        return f"[{address.host}]:{address.port}"
-    return str(address)

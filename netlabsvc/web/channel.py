@@ -14,8 +14,6 @@ answer might be lost with it.
 
 from __future__ import annotations
 
-import socket
-import struct
 from enum import Enum, unique
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +24,8 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
 from zope.interface import implementer
 
+from netlabsvc.connections import acknowledged_bytes, peer_name, plain_socket
 from netlabsvc.web import pages
-from netlabsvc.web.answer import peer_name
 
 if TYPE_CHECKING:
     from netlabsvc.web.site import Site
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 1 << 20
 RETRY_AFTER_S = 5
 STALL_S = 30.0
-_BYTES_ACKED = struct.Struct("=120xQ")  # tcpi_bytes_acked in Linux' struct tcp_info
 
 
 @unique  # two equal times would be one state
@@ -63,7 +60,7 @@ class Channel(HTTPChannel):
         self._awaits = Awaits.NOTHING
         self._deadline: IDelayedCall | None = None
         self._stall: IDelayedCall | None = None
-        self._acknowledged = 0
+        self._acknowledged: int | None = 0
         self._answering = False
         self._finished: Request | None = None
         self._refused = False
@@ -248,11 +245,11 @@ class Channel(HTTPChannel):
 
     def _watch_output(self) -> None:
         if self._stall is None or not self._stall.active():
-            self._acknowledged = _acknowledged(self.transport)
+            self._acknowledged = acknowledged_bytes(plain_socket(self.transport))
             self._stall = self.callLater(STALL_S, self._look_at_output)
 
     def _look_at_output(self) -> None:
-        acknowledged = _acknowledged(self.transport)
+        acknowledged = acknowledged_bytes(plain_socket(self.transport))
         if acknowledged == self._acknowledged:
             self._log.info(
                 "web {peer} reads nothing: cut off", peer=peer_name(self.transport.getPeer())
@@ -260,15 +257,3 @@ class Channel(HTTPChannel):
             self.abort()
         else:
             self._watch_output()
-
-
-def _acknowledged(transport: Any) -> int:
-    """How many bytes the peer's kernel has taken in all; 0 where that cannot be known.
-
-    A peer that reads slowly leaves our buffers full for minutes; only this count shows it reads.
-    """
-    try:
-        info = transport.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.size)
-        return int(_BYTES_ACKED.unpack(info)[0])
-    except (AttributeError, OSError, struct.error):
-        return 0

@@ -8,7 +8,8 @@ from __future__ import annotations
 import codecs
 import re
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+from netlabsvc.escape import escape
+
 _CHARSET = re.compile(rb";\s*charset=\"?([A-Za-z0-9_.:-]+)", re.IGNORECASE)
 
 # Python knows more codecs, some of which are no charsets, or fail where these replace.
@@ -31,7 +32,7 @@ class Printable:
         self._return = text.endswith("\r") and not final
         if self._return:
             text = text[:-1]
-        return _CONTROL.sub(_escape, text.replace("\r\n", "\n"))
+        return "\n".join(map(escape, text.replace("\r\n", "\n").split("\n")))
 
 
 def charset(content_type: bytes) -> str:
@@ -39,8 +40,3 @@ def charset(content_type: bytes) -> str:
     found = _CHARSET.search(content_type)
     name = found[1].decode("ascii").lower() if found else ""
     return name if _KNOWN.fullmatch(name) else "utf-8"
-
-
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -16,9 +16,9 @@ from twisted.web.error import UnsupportedMethod
 from twisted.web.resource import IResource, Resource
 
 import netlabsvc
-from netlabsvc.connections import Connections
+from netlabsvc.connections import Connections, peer_name
 from netlabsvc.web import target
-from netlabsvc.web.answer import answer, answer_error, answer_not_allowed, peer_name
+from netlabsvc.web.answer import answer, answer_error, answer_not_allowed
 from netlabsvc.web.channel import MAX_BODY_BYTES, Channel
 from netlabsvc.web.files import Files
 from netlabsvc.web.preconditions import http_date

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.web.http import Request
 from zope.interface import implementer
 
-from netlabsvc.web.answer import peer_name
+from netlabsvc.connections import peer_name
 
 #: Read and handed on at a time: what Twisted sends in one turn of the reactor (SEND_LIMIT).
 CHUNK_BYTES = 128 * 1024

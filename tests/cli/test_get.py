@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import shutil
 import socket
 import ssl
 import subprocess
@@ -180,9 +179,7 @@ def test_a_reader_that_has_enough() -> None:
 
 def test_a_certificate_that_nobody_signed(tmp_path: Path) -> None:
     """A self-signed certificate is 60, and what does not speak TLS is 35."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs openssl: apt-get install openssl")
+    openssl = need("openssl")
     key, certificate = str(tmp_path / "key"), str(tmp_path / "certificate")
     command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     command += ["-nodes", "-keyout", key, "-out", certificate, "-subj", "/CN=localhost"]

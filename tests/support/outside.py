@@ -14,6 +14,7 @@ PACKAGES = {
     "telnet": "telnet",
     "expect": "expect",
     "curl": "curl",
+    "openssl": "openssl",
     "swaks": "swaks",
     "tmux": "tmux",
 }
