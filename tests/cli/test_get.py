@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from support.outside import need
+
 NETLAB = Path(sys.executable).with_name("netlab")
 Server = Callable[[socket.socket], None]
 
