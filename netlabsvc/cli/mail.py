@@ -15,7 +15,7 @@ from twisted.internet.endpoints import HostnameEndpoint
 from netlabsvc.cli.run import host_and_port, run
 from netlabsvc.mail import address, message
 from netlabsvc.mail.client import deliver
-from netlabsvc.mail.delivery import Ending, Outgoing
+from netlabsvc.mail.delivery import Ending, Outgoing, Stage
 from netlabsvc.mail.transcript import Line
 
 SANDBOX = "127.0.0.1:2525"
@@ -97,7 +97,10 @@ def command(
         endpoint = HostnameEndpoint(reactor, host, port)
         result = await deliver(reactor, endpoint, mail, watch=_show if verbose else None)
         if result.ending is not Ending.DELIVERED:
-            return _complain(result.ending, f"{host} port {port}: {result.cause}")
+            hint = ""
+            if server == SANDBOX and result.stage is Stage.CONNECT:
+                hint = " Is the daemon running? Start it with: twistd -n netlab"
+            return _complain(result.ending, f"{host} port {port}: {result.cause}{hint}")
         click.echo(f"delivered to {', '.join(to)}: {result.cause}")
         return 0
 
