@@ -85,26 +85,30 @@ def command(
     """
     host, port = host_and_port(server, SMTP_PORT)
     try:
-        to = tuple(one for option in recipients for one in address.split(option))
-        for one in (sender, *to):
-            address.mailbox(one)
-        text = _stdin() if body is None else body
-        mail = Outgoing(sender, to, _composed(sender, to, subject, text))
+        mail = _outgoing(sender, recipients, subject, body)
     except (address.AddressError, message.MessageError) as error:
         raise click.exceptions.Exit(_complain(Ending.BAD_DATA, str(error))) from None
+    hint = "; is the daemon running? twistd -n netlab starts it" if server == SANDBOX else ""
 
     async def main(reactor: Any) -> int:
         endpoint = HostnameEndpoint(reactor, host, port)
         result = await deliver(reactor, endpoint, mail, watch=_show if verbose else None)
         if result.ending is not Ending.DELIVERED:
-            hint = ""
-            if server == SANDBOX and result.stage is Stage.CONNECT:
-                hint = " Is the daemon running? Start it with: twistd -n netlab"
-            return _complain(result.ending, f"{host} port {port}: {result.cause}{hint}")
-        click.echo(f"delivered to {', '.join(to)}: {result.cause}")
+            remedy = hint if result.stage is Stage.CONNECT else ""
+            return _complain(result.ending, f"{host} port {port}: {result.cause}{remedy}")
+        click.echo(f"delivered to {', '.join(mail.rcpt_to)}: {result.cause}")
         return 0
 
     run(main)
+
+
+def _outgoing(sender: str, recipients: tuple[str, ...], subject: str, body: str | None) -> Outgoing:
+    """The mail that the options describe; the addresses are checked before stdin is read."""
+    to = tuple(one for option in recipients for one in address.split(option))
+    for one in (sender, *to):
+        address.mailbox(one)
+    text = _stdin() if body is None else body
+    return Outgoing(sender, to, _composed(sender, to, subject, text))
 
 
 def _composed(sender: str, to: tuple[str, ...], subject: str, body: str) -> bytes:
