@@ -21,6 +21,15 @@ from netlabsvc.mail.transcript import Line
 SANDBOX = "127.0.0.1:2525"
 SMTP_PORT = 25
 USAGE = 64
+_STATUS = """\b
+Ends with
+  0  delivered to all             68  host not found
+  3  some recipients refused      69  cannot connect, or refused for good
+  4  lost after the final dot:    75  refused for now, or no answer: try later
+     delivered or not, unknown    76  what answered is no SMTP server
+ 65  bad address or message       64  bad options
+ 67  every recipient refused
+"""
 
 
 class _Command(click.Command):
@@ -44,7 +53,7 @@ def _usage() -> Iterator[None]:
         raise click.exceptions.Exit(USAGE) from None
 
 
-@click.command(cls=_Command)
+@click.command(cls=_Command, epilog=_STATUS)
 @click.option("--server", metavar="HOST:PORT", default=SANDBOX, show_default=True)
 @click.option("--from", "sender", metavar="ADDRESS", required=True, help="Who sends it.")
 @click.option(
@@ -67,15 +76,6 @@ def command(
     verbose: bool,
 ) -> None:
     """Send a mail; without --server, to the sandbox of the daemon on this machine.
-
-    \b
-    Ends with
-      0  delivered to all             68  host not found
-      3  some recipients refused      69  cannot connect, or refused for good
-      4  lost after the final dot:    75  refused for now, or no answer: try later
-         delivered or not, unknown    76  what answered is no SMTP server
-     65  bad address or message       64  bad options
-     67  every recipient refused
 
     \b
     Examples:

@@ -109,7 +109,8 @@ async def deliver(
     except (DNSLookupError, ValueError) as error:  # ValueError: what cannot be a host name
         return client.progress.cannot(Ending.NO_HOST, f"host not found: {error}")
     except ConnectError as error:
-        return client.progress.cannot(Ending.UNAVAILABLE, f"cannot connect: {error}")
+        cause = f"cannot connect: {error}".removesuffix(".")
+        return client.progress.cannot(Ending.UNAVAILABLE, cause)
     finally:
         if total.active():
             total.cancel()
