@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -117,6 +118,15 @@ def test_where_nothing_was_kept_there_is_no_mailbox(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(StoreError, match="unable to open"):
         Store(tmp_path / "missing", execute)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
+def test_a_directory_of_someone_else(tmp_path: Path) -> None:
+    """The error says why nothing can be read."""
+    tmp_path.chmod(0)
+    with pytest.raises(StoreError, match="may not look there"):
+        Mailbox(tmp_path)
+    tmp_path.chmod(0o700)
 
 
 def test_an_old_store_is_opened_again(tmp_path: Path) -> None:
