@@ -14,7 +14,7 @@ HOUSE = Path(__file__).parent.parent / "netlabsvc"
 
 #: The pure floor: the standard library, the house's `keys`, and the pure floor of the same room.
 GROUND = {
-    "": {"keys", "escape", "metrics", "toml"},
+    "": {"keys", "escape", "metrics", "state", "toml"},
     "chat": {"settings", "message", "text", "telnet", "limits", "turn", "hub", "commands"},
     "udp": {"settings", "ntp", "stamp", "irtt", "classic", "impair", "stats", "probe", "sources"},
     "web": {
@@ -38,7 +38,7 @@ FIRST = {
 }
 #: Modules that know more than one room.
 ROOF = {"": {"config", "service", "tap"}}
-HOUSE_GROUND = {"keys", "escape", "metrics"}
+HOUSE_GROUND = {"keys", "escape", "metrics", "state"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 #: The one module that may import a third-party package.
 WRAPPERS = {

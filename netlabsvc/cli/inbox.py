@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +12,16 @@ from pathlib import Path
 
 import click
 
-from netlabsvc.cli.state import state_directory
 from netlabsvc.mail import reading
 from netlabsvc.mail.store import Entry, Mailbox, StoreError
 from netlabsvc.mail.text import shown_line
+from netlabsvc.state import state_directory
 
 _state_dir = click.option(
     "--state-dir",
     "directory",
     type=click.Path(file_okay=False, path_type=Path),
-    default=state_directory,
+    default=lambda: state_directory(os.environ)[0],
     help="Where the daemon keeps its state, if it was told so.",
 )
 _mail_id = click.argument("mail_id", metavar="ID", type=click.IntRange(1, 2**63 - 1))

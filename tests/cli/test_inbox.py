@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner, Result
 from twisted.internet.defer import execute
 
 from netlabsvc.cli.inbox import command
-from netlabsvc.cli.state import state_directory
 from netlabsvc.mail.command import Parameters
 from netlabsvc.mail.session import Envelope
 from netlabsvc.mail.store import FILE, Mail, Store
@@ -78,17 +76,3 @@ def test_a_file_that_is_no_store(tmp_path: Path) -> None:
     result = inbox("list", "--state-dir", tmp_path)
     assert result.exit_code == 1
     assert result.stderr == f"Error: {tmp_path / FILE}: file is not a database\n"
-
-
-@pytest.mark.parametrize(
-    ("environment", "directory"),
-    [
-        ({"NETLAB_STATE_DIR": "/a", "STATE_DIRECTORY": "/b"}, "/a"),
-        ({"NETLAB_STATE_DIR": "", "STATE_DIRECTORY": "/b:/c", "XDG_STATE_HOME": "/d"}, "/b"),
-        ({"XDG_STATE_HOME": "/d"}, "/d/netlab"),
-        ({}, str(Path.home() / ".local/state/netlab")),
-    ],
-)
-def test_where_the_state_is(environment: dict[str, str], directory: str) -> None:
-    """The first that is set: netlab's own variable, systemd's, the desktop's, the home."""
-    assert state_directory(environment) == Path(directory)

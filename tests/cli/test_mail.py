@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped, untyped-decorator"
 """netlab mail as a process, as a user starts it."""
 
 from __future__ import annotations
