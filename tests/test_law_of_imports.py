@@ -15,7 +15,10 @@ HOUSE = Path(__file__).parent.parent / "netlabsvc"
 #: The pure floor: the standard library, the house's `keys`, and the pure floor of the same room.
 GROUND = {
     "": {"keys", "escape", "metrics", "state", "toml"},
-    "chat": {"settings", "message", "text", "telnet", "limits", "turn", "hub", "commands"},
+    "chat": {
+        *("settings", "message", "text", "telnet", "limits", "turn", "roster", "desk", "hub"),
+        "commands",
+    },
     "udp": {"settings", "ntp", "stamp", "irtt", "classic", "impair", "stats", "probe", "sources"},
     "web": {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
@@ -30,7 +33,7 @@ GROUND = {
 #: Adapters to Twisted: Twisted, their own room, and what the house offers to every room.
 FIRST = {
     "": {"logs", "connections"},
-    "chat": {"outlet", "room", "session", "client"},
+    "chat": {"outlet", "pressure", "transcript", "room", "session", "framing", "client"},
     "udp": {"batch", "reflector", "prober"},
     "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
     "mail": {"store", "stock", "client", "queue", "sandbox", "inbox"},

@@ -8,6 +8,7 @@ pairs and 0.6 % of triples are valid UTF-8 by chance.
 
 from __future__ import annotations
 
+import codecs
 import re
 import unicodedata
 
@@ -86,6 +87,19 @@ class Decoder:
             self._seen += sum(byte > 0x7F for byte in data)
             if self._seen >= _CERTAIN_BYTES:
                 self.latch(UTF_8)
+
+
+def unfinished(data: bytes, encoding: str) -> int:
+    """How many bytes at the end begin a character of which the rest has not come yet: 0 to 3.
+
+    0 as well for bytes that are not of this encoding.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    try:
+        decoder.decode(data)
+    except UnicodeDecodeError:
+        return 0
+    return len(decoder.getstate()[0])
 
 
 def clean(text: str) -> str:

@@ -205,3 +205,15 @@ def test_at_the_end_everyone_hears_a_farewell() -> None:
         assert not drained
         client.session.connectionLost(Failure(ConnectionDone()))
     assert drained
+
+
+def test_who_speaks_while_the_server_goes_down_is_not_heard_and_hurts_nobody() -> None:
+    """Between the farewell's turn and the end of the connection."""
+    chat = Chat()
+    ada = chat.join()
+    ada.session.dataReceived(b"half")
+    chat.room.drain()
+    ada.session.dataReceived(b" a line\nq\n/nick x\n")
+    ada.session.readConnectionLost()
+    chat.turn()
+    assert ada.lines()[-1:] == ["*** the server is going down; goodbye"]
