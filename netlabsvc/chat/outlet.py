@@ -52,6 +52,7 @@ class Outlet:
     """The sending side of one connection.
 
     :ivar queued_bytes: what is not in the kernel yet.
+    :ivar sank: called whenever `queued_bytes` has become less.
     """
 
     __slots__ = (
@@ -62,12 +63,14 @@ class Outlet:
         "_queue",
         "_transport",
         "queued_bytes",
+        "sank",
         "sock",
     )
 
     def __init__(self, transport: Any) -> None:
         self.sock = plain_socket(transport)
         self.queued_bytes = 0
+        self.sank: Callable[[], None] = nothing
         self._transport = transport
         self._direct = self.sock is not None and not ISSLTransport.providedBy(transport)
         self._queue: deque[bytes | memoryview] | None = None
@@ -141,6 +144,7 @@ class Outlet:
         if self._finish is not None and not self.queued_bytes:
             self._transport.unregisterProducer()
             self._finish()
+        self.sank()
 
     def _take(self, limit: int) -> bytes:
         """Take up to `limit` bytes off the queue."""
@@ -170,10 +174,10 @@ class Outlet:
 
     def stopProducing(self) -> None:
         """The connection is gone."""
-        self._finish = _nothing
+        self._finish = nothing
         self._queue = None
         self.queued_bytes = 0
 
 
-def _nothing() -> None:
-    """What is left to do when a connection was lost before its last bytes were sent."""
+def nothing() -> None:
+    """What is done when nobody asked, or when a connection was lost before its last bytes left."""

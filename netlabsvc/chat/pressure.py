@@ -6,12 +6,13 @@ queues are looked at, and sessions are held (not read from) and released.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from netlabsvc.chat.limits import Backlog, Bounds
-from netlabsvc.chat.outlet import Outlet
+from netlabsvc.chat.outlet import Outlet, nothing
 
 #: How often the queues of readers that are behind are looked at.
 WATCH_S = 0.05
@@ -43,13 +44,15 @@ class Pressure:
         self._bounds = bounds
         self._reactor = reactor
         self._behind: dict[Flow, Backlog] = {}
-        self._waiting: set[Flow] = set()
+        self._awaited: set[Flow] = set()  # the readers that those who write wait for
+        self._waiting: set[Flow] = set()  # those who write
         self._watch: IDelayedCall | None = None
 
     def behind(self, session: Flow) -> None:
         """A session's queue is not empty: watch it until it is."""
         if session not in self._behind:
             self._behind[session] = Backlog(self._bounds, self._reactor.seconds())
+            session.outlet.sank = partial(self._sank, session)
             if self._watch is None:
                 self._watch = self._reactor.callLater(WATCH_S, self._look)
         if session.outlet.queued_bytes > self._bounds.high_bytes:
@@ -59,6 +62,7 @@ class Pressure:
     def gone(self, session: Flow) -> None:
         """A session's connection is lost."""
         self._behind.pop(session, None)
+        self._awaited.discard(session)
         self._waiting.discard(session)
 
     def wait(self, session: Flow) -> None:
@@ -69,14 +73,29 @@ class Pressure:
     def weigh(self) -> None:
         """Decide whether those who write must wait; called at the end of each turn."""
         now = self._reactor.seconds()
-        for session, backlog in self._behind.items():
-            if session.outlet.queued_bytes > self._bounds.low_bytes:
-                self._observe(session, backlog, now)
-        self.full = any(b.pauses_others(now, self.full) for b in self._behind.values())
-        if not self.full:
+        far = [s for s in self._behind if s.outlet.queued_bytes > self._bounds.low_bytes]
+        for session in far:
+            self._observe(session, self._behind[session], now)
+        self.full = any(self._behind[s].pauses_others(now, self.full) for s in far)
+        if self.full:
+            self._awaited = {s for s in far if self._behind[s].pauses_others(now, True)}
+        else:
+            self._awaited.clear()
             waiting, self._waiting = self._waiting, set()
             for session in waiting:
                 session.release("room")
+
+    def _sank(self, session: Flow) -> None:
+        """Let those who write go on as soon as the last reader has caught up.
+
+        To wait for the next look would leave everyone idle for most of a burst.
+        """
+        if session.outlet.queued_bytes <= self._bounds.low_bytes:
+            session.release("queue")
+            if session in self._awaited:
+                self._awaited.discard(session)
+                if not self._awaited:
+                    self.weigh()
 
     def _look(self) -> None:
         self._watch = None
@@ -85,12 +104,11 @@ class Pressure:
             if session not in self._behind:
                 continue  # gone meanwhile, through what another's cut led to
             self._observe(session, backlog, now)
-            if backlog.queued_bytes <= self._bounds.low_bytes:
-                session.release("queue")
             if why := backlog.verdict(now):
                 session.cut(why)
             elif not session.outlet.queued_bytes:
-                self._behind.pop(session, None)
+                del self._behind[session]
+                session.outlet.sank = nothing
         self.weigh()
         if self._behind and self._watch is None:
             self._watch = self._reactor.callLater(WATCH_S, self._look)
