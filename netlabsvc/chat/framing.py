@@ -41,7 +41,7 @@ class LineSession(Session, LineReceiver):
     def __init__(self, room: Room, peer: str) -> None:
         super().__init__(room, peer)
         # One byte more for the CR of a CR LF.
-        self.MAX_LENGTH = room.settings.max_line + 1
+        self.MAX_LENGTH = self.longest + 1
         self._telnet = Filter()
         self._lines: list[bytes] = []
         self._too_long = b""
@@ -77,7 +77,7 @@ class LineSession(Session, LineReceiver):
         """Refuse a line that is too long; `line` is all that is buffered from its start on."""
         self._hand_over()
         self._long_lines += 1
-        longest = self.room.settings.max_line
+        longest = self.longest
         if self._long_lines >= MAX_LONG_LINES:
             why = f"{MAX_LONG_LINES} lines in a row were longer than {longest} bytes"
             self.dismiss(f"{why}; goodbye", why)
@@ -164,7 +164,7 @@ class RawSession(Session, LineReceiver):
         self._hear(self._part)
 
     def _hear(self, data: bytes) -> None:
-        longest = self.room.settings.max_line
+        longest = self.longest
         lines = []
         for line in data.removesuffix(b"\n").split(b"\n") if data else []:
             if len(line) > longest:
@@ -182,7 +182,7 @@ class LengthSession(Session, Int32StringReceiver):
 
     def __init__(self, room: Room, peer: str) -> None:
         super().__init__(room, peer)
-        self.MAX_LENGTH = room.settings.max_line
+        self.MAX_LENGTH = self.longest
         self._texts: list[bytes] = []
 
     def dataReceived(self, data: bytes) -> None:
@@ -202,7 +202,7 @@ class LengthSession(Session, Int32StringReceiver):
         self.speak(texts)
         self.dismiss(
             f"each message begins with its length in 4 bytes, big-endian; yours says {length}, "
-            f"{self.room.settings.max_line} is the most",
+            f"{self.longest} is the most",
             f"sent the length {length}",
         )
 

@@ -60,6 +60,7 @@ class Outlet:
         "_direct",
         "_finish",
         "_handed",
+        "_left_bytes",
         "_queue",
         "_transport",
         "queued_bytes",
@@ -76,6 +77,7 @@ class Outlet:
         self._queue: deque[bytes | memoryview] | None = None
         self._busy = False
         self._handed = 0
+        self._left_bytes = 0
         self._finish: Callable[[], None] | None = None
         # Over TCP the transport asks for more whenever it has sent all (a pull producer). Over TLS
         # it says when it has enough: pulling would keep Twisted's TLS busy with asking.
@@ -111,9 +113,12 @@ class Outlet:
         return 0
 
     def arrived_bytes(self) -> int:
-        """How many bytes the peer's kernel has acknowledged; it grows while the peer reads."""
+        """How many bytes have arrived, or where that cannot be known have left for the kernel.
+
+        It grows while the peer reads.
+        """
         acknowledged = acknowledged_bytes(self.sock)
-        return -self.queued_bytes if acknowledged is None else acknowledged
+        return self._left_bytes if acknowledged is None else acknowledged
 
     def _send_now(self, data: bytes) -> bytes | memoryview:
         """Give the kernel what it takes; returns the rest."""
@@ -125,6 +130,7 @@ class Outlet:
         except OSError:
             # The connection is gone; the reactor learns it when it reads, and says so.
             return b""
+        self._left_bytes += sent
         return b"" if sent == len(data) else memoryview(data)[sent:]
 
     def _pump(self) -> None:
@@ -140,6 +146,7 @@ class Outlet:
     def _account(self) -> None:
         """What was handed over has left; after the last of it the connection may end."""
         self.queued_bytes -= self._handed
+        self._left_bytes += self._handed
         self._handed = 0
         if self._finish is not None and not self.queued_bytes:
             self._transport.unregisterProducer()

@@ -53,11 +53,15 @@ class Room:
     def refusal(self, peer: str) -> str | None:
         """Why a client that has just connected cannot come in."""
         most = self.settings.max_clients
-        if len(self.connections) > most:
+        if most is not None and len(self.connections) > most:
             return f"the hub is full ({most} of {most}); try again later"
         if host_of(peer) in self.hub.bans:
             return "your address is kept out"
         return None
+
+    def note(self, peer: str, what: str) -> None:
+        """Log what happened to a client that has no seat in the hub."""
+        self._log.info("{peer} {what}", peer=peer, what=what)
 
     def drain(self) -> Deferred[None]:
         """Say goodbye to everyone; fires when the last connection has gone."""

@@ -26,6 +26,7 @@ SEND_BUFFER_BYTES = 64 * 1024
 #: How long answers may still reach a client that ended its input, and how long we read on after
 #: our last word: closing at once would reset the connection, and our last word with it.
 LINGER_S = 1.0
+UNLIMITED = 1 << 31
 ASK_NAME = "what is your name?"
 
 
@@ -46,6 +47,7 @@ class Session:
         self.hub = room.hub
         self.peer = peer
         self.style = Style(end=self.end)
+        self.longest = room.settings.max_line or UNLIMITED
         self.outlet: Outlet
         self._decoder = Decoder()
         rate = room.settings.rate
@@ -64,9 +66,11 @@ class Session:
             tune(self.outlet.sock, SEND_BUFFER_BYTES)
         self.room.connections.add(self)
         if refusal := self.room.refusal(self.peer):
+            self.room.note(self.peer, f"turned away: {refusal}")
             self.tell(refusal)
             self.close()
         elif self._nameless:
+            self.room.note(self.peer, "connected, and is asked for a name")
             self.tell(ASK_NAME)
         else:
             self.hub.enter(self, greeted=self.greeted())
@@ -82,6 +86,8 @@ class Session:
         if self in self.hub.seats:
             self.paused = False
             self.dataReceived(b"")
+        if self._nameless and not self._closing:
+            self.room.note(self.peer, "left without a name")
         self.hub.leave(self, "closed" if reason.check(ConnectionDone) else "connection lost")
         self.room.pressure.gone(self)
         self.room.connections.discard(self)

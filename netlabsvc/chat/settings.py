@@ -49,10 +49,12 @@ class Settings:
         one_of=("guest", "prompt"),
         flag="chat-login",
     )
-    max_clients: int = key(
+    max_clients: int | None = key(
         1000, "clients at one time", bounds=(1, 100_000), flag="chat-max-clients"
     )
-    max_line: int = key(2048, "longest line a client may send", unit="bytes", bounds=(80, 65536))
+    max_line: int | None = key(
+        2048, "longest line a client may send", unit="bytes", bounds=(80, 1 << 20)
+    )
     rate: float | None = key(
         10.0, "lines per second that one client may send for long", unit="1/s", bounds=(0.1, 1e6)
     )
