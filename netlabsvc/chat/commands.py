@@ -97,15 +97,12 @@ def _who(hub: Hub, member: Member, words: list[str]) -> str:
 
 
 def _msg(hub: Hub, member: Member, words: list[str]) -> str:
-    hub.whisper(member, *words)
+    hub.whisper(member, hub.seats.find(words[0]), words[1])
     return ""
 
 
 def _reply(hub: Hub, member: Member, words: list[str]) -> str:
-    name = hub.seats[member].correspondent
-    if not name:
-        raise ValueError("nobody has written to you alone yet; /msg NAME TEXT writes to somebody")
-    hub.whisper(member, name, words[0])
+    hub.reply(member, words[0])
     return ""
 
 

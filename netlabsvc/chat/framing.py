@@ -1,7 +1,7 @@
 """Where a message ends: at a line end, with the chunk, or after as many bytes as were announced.
 
     line     until LF, CR LF or CR NUL; telnet commands are filtered out
-    raw      each chunk that arrives is a message (of one line, or more where it holds LF)
+    raw      each chunk that arrives is a message; a line end inside it is shown as \\n
     length   a length in 4 bytes, big-endian, then the text
 
 Each stands on twisted.protocols.basic: LineReceiver, its raw mode, and Int32StringReceiver.
@@ -44,7 +44,7 @@ class LineSession(Session, LineReceiver):
         self.MAX_LENGTH = self.longest + 1
         self._telnet = Filter()
         self._lines: list[bytes] = []
-        self._too_long = b""
+        self._rest = b""  # what LineReceiver gave back, to be read in the other of its modes
         self._long_lines = 0
         self._first = True  # no line has come yet
         self._head: bytes | None = b""  # the first two bytes, until they have been looked at
@@ -61,36 +61,47 @@ class LineSession(Session, LineReceiver):
         if replies:
             self.deliver(replies)
         super().dataReceived(data)
-        while self._too_long:
-            rest, self._too_long = self._too_long, b""
+        while self._rest:
+            rest, self._rest = self._rest, b""
             super().dataReceived(rest)
         self._hand_over()
         if data and not self._hinted:
             self._watch_for_a_line_end(data)
 
     def lineReceived(self, line: bytes) -> None:
+        if len(line) > self.longest and not line.endswith(b"\r"):
+            self._refuse()
+            return
         self._long_lines = 0
         self._lines.append(line)
         self.spend()
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        """Refuse a line that is too long; `line` is all that is buffered from its start on."""
+        """A line is too long; `line` is all that is buffered from its start on."""
+        if self._refuse():
+            self.setRawMode()
+            self._rest = line
+
+    def _refuse(self) -> bool:
+        """Refuse a line that is too long; returns whether the client may go on."""
         self._hand_over()
+        if self.closing:
+            return False
         self._long_lines += 1
         longest = self.longest
         if self._long_lines >= MAX_LONG_LINES:
             why = f"{MAX_LONG_LINES} lines in a row were longer than {longest} bytes"
             self.dismiss(f"{why}; goodbye", why)
-            return
+            return False
         self.tell(f"a line may have {longest} bytes; yours was longer and is not passed on")
-        self.setRawMode()
-        self._too_long = line
+        return True
 
     def rawDataReceived(self, data: bytes) -> None:
         """Skip the rest of a line that is too long."""
         _, end, rest = data.partition(self.delimiter)
         if end:
-            self.setLineMode(rest)
+            self.setLineMode()
+            self._rest = rest
 
     def last_words(self) -> None:
         if self.line_mode and (last := self.clearLineBuffer()):
@@ -151,7 +162,7 @@ class RawSession(Session, LineReceiver):
     def rawDataReceived(self, data: bytes) -> None:
         if self.closing:
             return
-        if self.hub.mode == "echo":
+        if self.hub.mode == "echo" and self in self.hub.seats:
             self.spend()
             self.hub.echo(self, data, r"\n".join(self._decoder.decode(data.split(b"\n"))))
             return
@@ -161,18 +172,15 @@ class RawSession(Session, LineReceiver):
         self._hear(data)
 
     def last_words(self) -> None:
-        self._hear(self._part)
+        part, self._part = self._part, b""
+        self._hear(part)
 
     def _hear(self, data: bytes) -> None:
-        longest = self.longest
-        lines = []
-        for line in data.removesuffix(b"\n").split(b"\n") if data else []:
-            if len(line) > longest:
-                self.tell(f"a message may have {longest} bytes; yours was longer")
-            else:
-                lines.append(line.removesuffix(b"\r"))
-                self.spend()
-        self.speak(lines)
+        if len(data) > self.longest:
+            self.tell(f"a message may have {self.longest} bytes; yours was longer")
+        elif data:
+            self.spend()
+            self.speak([_one_line(data)])
 
 
 class LengthSession(Session, Int32StringReceiver):
@@ -193,7 +201,7 @@ class LengthSession(Session, Int32StringReceiver):
         self.speak(texts)
 
     def stringReceived(self, string: bytes) -> None:
-        self._texts += string.removesuffix(b"\n").split(b"\n")
+        self._texts.append(_one_line(string))
         self.spend()
 
     def lengthLimitExceeded(self, length: int) -> None:
@@ -205,6 +213,11 @@ class LengthSession(Session, Int32StringReceiver):
             f"{self.longest} is the most",
             f"sent the length {length}",
         )
+
+
+def _one_line(message: bytes) -> bytes:
+    """A message that may hold line ends as a line that holds none: at its end they go."""
+    return message.removesuffix(b"\n").removesuffix(b"\r").replace(b"\n", rb"\n")
 
 
 AnySession: TypeAlias = LineSession | RawSession | LengthSession

@@ -38,6 +38,15 @@ def host_of(peer: str) -> str:
     return peer.rpartition(":")[0].strip("[]")
 
 
+def _canonical(address: str) -> str:
+    """An address as peers show it: shortened, and IPv4 mapped into IPv6 as IPv4.
+
+    :raises ValueError: when it is none.
+    """
+    ip = ip_address(address)
+    return str(getattr(ip, "ipv4_mapped", None) or ip)
+
+
 class Member(Protocol):
     """What the hub needs of a client.
 
@@ -168,14 +177,28 @@ class Hub:
         self._turn.unheard(message)
         self._private(message, member)
 
-    def whisper(self, member: Member, name: str, text: str) -> None:
+    def reply(self, member: Member, text: str) -> None:
+        """A line to whoever last whispered to a member, under whatever name by now.
+
+        :raises ValueError: when nobody has, or the one who did has gone.
+        """
+        number = self.seats[member].correspondent
+        if number is None:
+            raise ValueError(
+                "nobody has written to you alone yet; /msg NAME TEXT writes to somebody"
+            )
+        target = self.seats.at(number)
+        if target is None:
+            raise ValueError("whoever wrote to you alone has left")
+        self.whisper(member, target, text)
+
+    def whisper(self, member: Member, target: Member, text: str) -> None:
         """A line from one member to one other.
 
-        :raises ValueError: when nobody has that name, or members do not hear each other.
+        :raises ValueError: when members do not hear each other, or this one not at all.
         """
         if self.mode != "hub":
             raise ValueError(f"not now: {MODES[self.mode]}")
-        target = self.seats.find(name)
         seat = self.seats[member]
         if seat.muted:
             raise ValueError(_MUTED)
@@ -183,7 +206,7 @@ class Hub:
         said = Said(self.now(), seat.name, member.peer, (text,), to=to)
         self._turn.unheard(said)
         self._private(said, target)
-        self.seats[target].correspondent = seat.name
+        self.seats[target].correspondent = seat.number
 
     def tell(self, member: Member, text: str) -> None:
         """Lines of the server to one member."""
@@ -204,8 +227,10 @@ class Hub:
     def rename(self, member: Member, name: str) -> None:
         """Give a member another name.
 
-        :raises ValueError: when the name is not allowed or taken.
+        :raises ValueError: when the name is not allowed or taken, or the member is muted.
         """
+        if self.seats[member].muted:
+            raise ValueError(_MUTED)
         old = self.seats.rename(member, name)
         name = self.seats[member].name
         news = News(f"{old} ({member.peer}) is now {name}", "renamed", name, member.peer)
@@ -223,6 +248,8 @@ class Hub:
         if mode not in MODES:
             raise ValueError(f"there is no mode {mode}; the modes are {', '.join(MODES)}")
         self.mode = mode
+        for member in self.seats:
+            member.release("desk")
         self.announce(f"the mode is now {mode}: {MODES[mode]}")
 
     def set_topic(self, topic: str) -> None:
@@ -244,7 +271,7 @@ class Hub:
 
         :raises ValueError: when it is no address.
         """
-        address = str(ip_address(address))
+        address = _canonical(address)
         self.bans.add(address)
         members = [m for m in self.seats if host_of(m.peer) == address]
         for member in members:
@@ -254,8 +281,9 @@ class Hub:
     def unban(self, address: str) -> None:
         """Take a ban back.
 
-        :raises ValueError: when there is none of that address.
+        :raises ValueError: when it is no address, or not kept out.
         """
+        address = _canonical(address)
         if address not in self.bans:
             known = ", ".join(sorted(self.bans)) or "there are none"
             raise ValueError(f"{address} is not kept out; bans: {known}")

@@ -55,9 +55,11 @@ class Room:
         most = self.settings.max_clients
         if most is not None and len(self.connections) > most:
             return f"the hub is full ({most} of {most}); try again later"
-        if host_of(peer) in self.hub.bans:
-            return "your address is kept out"
-        return None
+        return self.ban(peer)
+
+    def ban(self, peer: str) -> str | None:
+        """What a client is told whose address is kept out."""
+        return "your address is kept out" if host_of(peer) in self.hub.bans else None
 
     def note(self, peer: str, what: str) -> None:
         """Log what happened to a client that has no seat in the hub."""

@@ -17,7 +17,7 @@ class Seat:
 
     :ivar number: counted from 1, never given twice.
     :ivar heard_s: when it last said something (at first: when it came).
-    :ivar correspondent: who whispered last, for /reply.
+    :ivar correspondent: the number of who whispered last, for /reply.
     :ivar kept_waiting: it was told that no operator is there yet.
     """
 
@@ -25,7 +25,7 @@ class Seat:
     name: str
     heard_s: float
     muted: bool = False
-    correspondent: str = ""
+    correspondent: int | None = None
     kept_waiting: bool = False
 
 

@@ -57,6 +57,7 @@ class Session:
         self._ended = False  # the client's side
         self._closing = False  # ours
         self._timer: IDelayedCall | None = None
+        self._rate: IDelayedCall | None = None
 
     # The connection's life.
 
@@ -92,6 +93,8 @@ class Session:
         self.room.pressure.gone(self)
         self.room.connections.discard(self)
         self._stop_timer()
+        if self._rate is not None and self._rate.active():
+            self._rate.cancel()
 
     def readConnectionLost(self) -> None:
         """The client ended its input, as ``nc -N`` does; answers may still reach it."""
@@ -179,7 +182,7 @@ class Session:
         """One message came: when the client is too fast, it is not read for a while."""
         if self._bucket is not None and (wait_s := self._bucket.take(self.room.reactor.seconds())):
             self.hold("rate")
-            self.room.reactor.callLater(wait_s, self.release, "rate")
+            self._rate = self.room.reactor.callLater(wait_s, self.release, "rate")
 
     def speak(self, lines: list[bytes]) -> None:
         """Hand over what came in one chunk; many lines at once cost little more than one."""
@@ -225,6 +228,9 @@ class Session:
                 self.dismiss("goodbye", "quit")
                 return []
             try:
+                if refusal := self.room.ban(self.peer):
+                    self.dismiss(refusal, "banned")
+                    return []
                 self.hub.enter(self, name.removeprefix("/nick ").strip())
             except ValueError as error:
                 self.tell(f"{error}; {ASK_NAME}")

@@ -33,6 +33,8 @@ _RUBOUT = frozenset("\x08\x7f")
 NAME_LENGTH = 24
 RESERVED_NAMES = frozenset({"server", "operator", "all"})
 _NAME_PUNCTUATION = "_-."
+#: Letters that show nothing (Hangul fillers): a name made of them could not be told from another.
+_INVISIBLE = "\u115f\u1160\u3164\uffa0"
 #: Writing systems that one name may mix: Japanese and Korean need it.
 _CJK = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "KATAKANA-HIRAGANA", "IDEOGRAPHIC"}
 
@@ -127,7 +129,8 @@ def check_name(name: str) -> str:
     if not 1 <= len(name) <= NAME_LENGTH:
         raise ValueError(f"a name has 1 to {NAME_LENGTH} characters")
     for char in name:
-        if not (char.isalpha() or (char.isascii() and char.isdigit()) or char in _NAME_PUNCTUATION):
+        letter = char.isalpha() and char not in _INVISIBLE
+        if not (letter or (char.isascii() and char.isdigit()) or char in _NAME_PUNCTUATION):
             raise ValueError(
                 f"a name is made of letters, digits and _-. ; {escape(char)!r} is none"
             )

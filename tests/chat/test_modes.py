@@ -201,3 +201,34 @@ def test_a_crowd_is_summed_up() -> None:
     chat.turn(1.0)
     assert first.lines() == ["*** 4 joined, 1 left; 203 are here"]
     assert len(others) == 200
+
+
+def test_a_client_that_waited_for_the_operator_is_read_again_in_another_mode() -> None:
+    """Its lines still wait at the desk; it is not held by them."""
+    hub, (ada,) = room("ada")
+    hub.set_mode("operator")
+    hub.say(ada, ("x",) * MOST_WAITING)
+    hub.set_mode("hub")
+    assert not ada.held
+
+
+def test_a_ban_holds_for_who_is_still_asked_for_a_name_and_for_mapped_addresses() -> None:
+    """However the address is written."""
+    chat = Chat(login="prompt")
+    shy = chat.join()
+    assert "10.0.0.9 is kept out" in commands.run_for_operator(
+        chat.room.hub, "/ban ::ffff:10.0.0.9"
+    )
+    shy.send(b"eve\n")
+    assert shy.lines() == ["*** your address is kept out"]
+    assert shy.transport.half_closed
+
+
+def test_raw_echo_with_a_login_asks_for_the_name_first() -> None:
+    """From then on the very bytes come back."""
+    chat = Chat(mode="echo", login="prompt")
+    program = chat.join("raw")
+    program.send(b"eve")
+    program.bytes()
+    program.send(b"\x00\xff")
+    assert program.bytes() == b"\x00\xff"

@@ -217,3 +217,35 @@ def test_who_speaks_while_the_server_goes_down_is_not_heard_and_hurts_nobody() -
     ada.session.readConnectionLost()
     chat.turn()
     assert ada.lines()[-1:] == ["*** the server is going down; goodbye"]
+
+
+def test_what_follows_a_long_line_is_read_like_everything_else() -> None:
+    """In any chunking: its telnet commands and line ends are looked at once."""
+    sent = b"x" * 3000 + b"\nhello\r\n\xff\xff\xff\xf1\n"
+    for size in (1, 7, 3001, 3008, 100_000):
+        chat = Chat(rate=None)
+        reader, speaker = chat.join(), chat.join()
+        reader.lines()
+        speaker.send(*(sent[at : at + size] for at in range(0, len(sent), size)))
+        assert reader.texts() == ["hello", r"\xff"]
+
+
+@pytest.mark.parametrize(("length", "heard"), [(2048, True), (2049, False), (2050, False)])
+def test_the_longest_line_is_exactly_as_long_as_configured(length: int, heard: bool) -> None:
+    """With either line end."""
+    for end in (b"\n", b"\r\n"):
+        chat = Chat()
+        reader, speaker = chat.join(), chat.join()
+        speaker.send(b"x" * length + end)
+        assert (reader.texts() == ["x" * length]) == heard
+
+
+def test_nothing_is_left_to_do_for_a_client_that_has_gone() -> None:
+    """No timer of any kind outlives its connection."""
+    chat = Chat(rate=1.0, burst=1)
+    speaker = chat.join()
+    speaker.send(b"1\n2\n3")
+    speaker.session.connectionLost(Failure(ConnectionLost()))
+    chat.turn()
+    chat.turn(0.1)
+    assert chat.clock.getDelayedCalls() == []

@@ -94,6 +94,7 @@ def test_good_names(name: str) -> None:
         ("ｓｅｒｖｅｒ", "reserved"),
         ("a\u202eb", "none"),
         ("😀", "none"),
+        ("a\u3164", "none"),
     ],
 )
 def test_bad_names_are_refused_with_a_reason(name: str, reason: str) -> None:
