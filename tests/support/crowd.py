@@ -36,7 +36,7 @@ class Voice:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.peer = "%s:%d" % sock.getsockname()[:2]
+        self.peer = f"127.0.0.1:{sock.getsockname()[1]}"
         self.heard = bytearray()
         self.heard_lines = 0
         self.ended = False
@@ -180,6 +180,7 @@ class Pulse(threading.Thread):
     def run(self) -> None:
         try:
             number = 0
+            self._beat(number)
             # Slower than the default rate: 10 lines a second for each of the two.
             while not self._over.wait(0.06):
                 number += 1
