@@ -21,6 +21,7 @@ import netlabsvc.udp.settings
 import netlabsvc.web.settings
 from netlabsvc import toml
 from netlabsvc.keys import Key, key, keys_of
+from netlabsvc.state import state_directory
 
 SERVICES = ("chat", "udp", "web", "mail")
 #: Variables that begin with NETLAB_ but belong to the command line, not to the daemon.
@@ -151,7 +152,7 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]
     """
     mistakes: list[str] = []
     found = {path: Setting(k.default) for path, k in KEYS.items()}
-    found["state_dir"] = _default_state_dir(environ)
+    found["state_dir"] = Setting(*state_directory(environ))
     try:
         layers = [*_from_file(file, mistakes)] if file else []
     except ConfigError as error:
@@ -229,15 +230,6 @@ def _from_flags(flags: Mapping[str, str]) -> Layer:
 def _nearest(word: str, words: list[str]) -> str:
     near = get_close_matches(word, words, n=1, cutoff=0.5)
     return f"; the nearest known one is {near[0]}" if near else ""
-
-
-def _default_state_dir(environ: Mapping[str, str]) -> Setting:
-    if given := environ.get("STATE_DIRECTORY"):
-        # systemd lists several with colons; ours is the first.
-        return Setting(given.split(":")[0], "$STATE_DIRECTORY")
-    if base := environ.get("XDG_STATE_HOME"):
-        return Setting(str(Path(base) / "netlab"), "$XDG_STATE_HOME")
-    return Setting(str(Path(environ.get("HOME", "/")) / ".local/state/netlab"), "default")
 
 
 def _settle_exclusions(found: dict[str, Setting], mistakes: list[str]) -> None:

@@ -12,13 +12,16 @@ import re
 UNSAFE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_NAMED = {0x0A: "\\n", 0x0D: "\\r"}
 
 
 def escape(text: str) -> str:
-    r"""Show what is unsafe as ``\xNN`` or ``\uNNNN``, and everything else as it is."""
+    r"""Show what is unsafe as ``\r``, ``\n``, ``\xNN`` or ``\uNNNN``, the rest as it is."""
     return UNSAFE.sub(_visible, text)
 
 
 def _visible(match: re.Match[str]) -> str:
     code = ord(match[0])
+    if code in _NAMED:
+        return _NAMED[code]
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

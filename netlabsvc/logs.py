@@ -81,8 +81,12 @@ class OnceAMinute:
 
 def is_noise(event: LogEvent) -> bool:
     """What Twisted says of its own working, below a warning."""
-    namespace = event.get("log_namespace", "")
-    return event.get("log_level") in _QUIET and not namespace.startswith("netlabsvc")
+    return event.get("log_level") in _QUIET and not _is_ours(event)
+
+
+def _is_ours(event: LogEvent) -> bool:
+    namespace: str = event.get("log_namespace", "")
+    return namespace.startswith("netlabsvc")
 
 
 def is_out_of_descriptors(event: LogEvent) -> bool:
@@ -98,11 +102,16 @@ def text_lines(event: LogEvent) -> Iterator[str]:
     stamp = _time(event).astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     level = event.get("log_level", LogLevel.info)
     head = f"{stamp} {_room(event)}: " + ("" if level in _QUIET else f"{level.name.upper()}: ")
+    details: list[str] = []
     for text, _ in _items(event):
+        if not _is_ours(event):
+            # Twisted's own reports of an error come with a traceback in their text.
+            text, *details = text.split("\n")
         yield head + escape(text)
     if failure := event.get("log_failure"):
-        # Indented, so that nothing inside a traceback can pass for a line of the log.
-        yield from (f"    | {escape(line)}" for line in failure.getTraceback().splitlines())
+        details = failure.getTraceback().splitlines()
+    # Indented, so that nothing inside a traceback can pass for a line of the log.
+    yield from (f"    | {escape(line)}" for line in details)
 
 
 def json_lines(event: LogEvent) -> Iterator[str]:

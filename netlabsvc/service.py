@@ -26,13 +26,14 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+import netlabsvc.chat.framing
 import netlabsvc.chat.room
-import netlabsvc.chat.session
 import netlabsvc.mail.sandbox
 import netlabsvc.mail.store
 import netlabsvc.udp.reflector
 import netlabsvc.web.site
 from netlabsvc import __version__
+from netlabsvc.chat.transcript import Transcript
 from netlabsvc.config import KEYS, Config
 from netlabsvc.connections import Connections, host_port
 
@@ -65,29 +66,32 @@ class Lab(MultiService):
         self.reactor = reactor
         self.ports: dict[str, list[IListeningPort]] = {}
         self._rooms: list[Room] = []
-        self._closers: list[Callable[[], Deferred[None]]] = []
+        self._closers: list[Callable[[], Deferred[None] | None]] = []
         self._log = Logger()
 
-    def listen(self, section: str, factory: Any, room: Room) -> None:
-        """Open the listeners of a section of the configuration for a room's factory.
+    def listen(self, section: str, factory: Any, prefix: str = "") -> None:
+        """Open the listeners that a section of the configuration names for a factory.
 
+        :param prefix: ``raw_`` for the keys raw_port and raw_listen.
         :raises StartError: when one of them cannot be opened.
         """
         settings = getattr(self.config, section.rpartition(".")[2])
-        self._rooms.append(room)
-        ports = self.ports.setdefault(section, [])
-        if settings.listen:
-            for text in settings.listen:
-                ports.append(_listen_endpoint(self.reactor, section, text, factory))
-        elif settings.port is not None:
+        strings, port = getattr(settings, f"{prefix}listen"), getattr(settings, f"{prefix}port")
+        ports = self.ports.setdefault(f"{section}.{prefix}port", [])
+        if strings:
+            ports += [_listen_endpoint(self.reactor, section, text, factory) for text in strings]
+        elif port is not None:
             host = self.config.daemon.host
             try:
-                port = self.reactor.listenTCP(settings.port, factory, BACKLOG, host)
+                ports.append(self.reactor.listenTCP(port, factory, BACKLOG, host))
             except CannotListenError as error:
-                raise _start_error(section, error) from None
-            ports.append(port)
+                raise _start_error(f"{section}.{prefix}port", error) from None
 
-    def close_at_end(self, close: Callable[[], Deferred[None]]) -> None:
+    def drain_at_end(self, room: Room) -> None:
+        """Let this room say goodbye to its connections at the end."""
+        self._rooms.append(room)
+
+    def close_at_end(self, close: Callable[[], Deferred[None] | None]) -> None:
         """Call this when the last connection has gone, and wait for it."""
         self._closers.append(close)
 
@@ -110,7 +114,7 @@ class Lab(MultiService):
         await DeferredList([d for d in [*closing, *drained] if d is not None])
         if cut.active():
             cut.cancel()
-        await DeferredList([close() for close in self._closers])
+        await DeferredList([maybeDeferred(close) for close in self._closers])
         await maybeDeferred(super().stopService)
 
     def abort(self) -> None:
@@ -140,8 +144,18 @@ def build(config: Config, reactor: Any) -> Lab:
 
 
 def _chat(lab: Lab, state_dir: Path) -> None:
-    room = netlabsvc.chat.room.Room(lab.config.chat, lab.reactor, time.time)
-    lab.listen("chat", netlabsvc.chat.session.LineFactory(room), room)
+    settings = lab.config.chat
+    transcript = None
+    if settings.transcript:
+        try:
+            transcript = Transcript(state_dir, settings.transcript_size)
+        except OSError as error:
+            raise StartError(f"chat: cannot write the transcript: {error}") from None
+        lab.close_at_end(transcript.close)
+    room = netlabsvc.chat.room.Room(settings, lab.reactor, time.time, transcript)
+    lab.drain_at_end(room)
+    for prefix, framing in (("", "line"), ("raw_", "raw"), ("length_", "length")):
+        lab.listen("chat", netlabsvc.chat.framing.Listener(room, framing), prefix)
 
 
 def _udp(lab: Lab, state_dir: Path) -> None:
@@ -156,8 +170,8 @@ def _udp(lab: Lab, state_dir: Path) -> None:
     try:
         port = reflector.listen(lab.reactor, lab.config.daemon.host, settings.port)
     except CannotListenError as error:
-        raise _start_error("udp", error) from None
-    lab.ports["udp"] = [port]
+        raise _start_error("udp.port", error) from None
+    lab.ports["udp.port"] = [port]
 
 
 def _web(lab: Lab, state_dir: Path) -> None:
@@ -167,7 +181,8 @@ def _web(lab: Lab, state_dir: Path) -> None:
         site = netlabsvc.web.site.build(root, settings, {}, lab.reactor)
     except OSError as error:
         raise StartError(f"web: cannot serve {root}: {error.strerror}; see --www") from None
-    lab.listen("web", site, site)
+    lab.drain_at_end(site)
+    lab.listen("web", site)
 
 
 def _mail(lab: Lab, state_dir: Path) -> None:
@@ -180,7 +195,8 @@ def _mail(lab: Lab, state_dir: Path) -> None:
     lab.close_at_end(store.close)
     name = socket.gethostname()
     sandbox = netlabsvc.mail.sandbox.Factory(lab.config.sandbox, store, lab.reactor, name)
-    lab.listen("mail.sandbox", sandbox, sandbox)
+    lab.drain_at_end(sandbox)
+    lab.listen("mail.sandbox", sandbox)
 
 
 def _listen_endpoint(reactor: Any, section: str, text: str, factory: Factory) -> IListeningPort:
@@ -193,8 +209,6 @@ def _listen_endpoint(reactor: Any, section: str, text: str, factory: Factory) ->
     if not result:
         raise StartError(f'{section}: listen = "{text}": this endpoint does not listen at once')
     if isinstance(result[0], Failure):
-        if isinstance(result[0].value, CannotListenError):
-            raise _start_error(section, result[0].value)
         raise StartError(f'{section}: listen = "{text}": {result[0].value}')
     port: IListeningPort = result[0]
     return port
@@ -202,31 +216,31 @@ def _listen_endpoint(reactor: Any, section: str, text: str, factory: Factory) ->
 
 def check_endpoints(config: Config, reactor: Any) -> Iterable[str]:
     """The mistakes in the endpoint strings of a configuration; opens nothing."""
-    for section in ("chat", "web", "sandbox"):
-        for text in getattr(config, section).listen:
+    for path, setting in config.settings.items():
+        for text in setting.value if path.endswith("listen") else ():
             try:
                 serverFromString(reactor, text)
             except Exception as error:
-                yield f'{section}: listen = "{text}": {error}'
+                yield f'{setting.source}: {path} = "{text}": {error}'
 
 
-def _start_error(section: str, error: CannotListenError) -> StartError:
-    """Say in one line why a port cannot be had, and what to do."""
+def _start_error(key: str, error: CannotListenError) -> StartError:
+    """Say in one line why a port cannot be had, and what to do.
+
+    :param key: the key that asked for it.
+    """
+    flag, service = f"--{KEYS[key].flag}", key.partition(".")[0]
     reason = error.socketError
     number = reason.errno if isinstance(reason, OSError) else None
     remedies = {
-        errno.EADDRINUSE: f"stop what uses it, or choose another with --{_port_flag(section)}",
-        errno.EACCES: f"ports below 1024 need privileges; --{_port_flag(section)} chooses another",
+        errno.EADDRINUSE: f"stop what uses it, or choose another with {flag}",
+        errno.EACCES: f"ports below 1024 need privileges; {flag} chooses another",
         errno.EADDRNOTAVAIL: "no address of this machine; choose another with --host",
     }
     words = reason.strerror if isinstance(reason, OSError) else str(reason)
-    remedy = remedies.get(number or 0, f"see --host and --{_port_flag(section)}")
+    remedy = remedies.get(number or 0, f"see --host and {flag}")
     where = host_port(str(error.interface or "0.0.0.0"), int(error.port))
-    return StartError(f"{section}: cannot listen on {where}: {words}; {remedy}")
-
-
-def _port_flag(section: str) -> str:
-    return KEYS[f"{section}.port"].flag
+    return StartError(f"{service}: cannot listen on {where}: {words}; {remedy}")
 
 
 def make_state_dir(path: Path) -> Path:
@@ -249,36 +263,39 @@ def raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+#: By the key of the port: the command that tries it.
 _TRY = {
-    "chat": "nc {host} {port}",
-    "udp": "netlab ping {where}",
-    "web": "curl http://{where}/",
-    "mail.sandbox": "netlab mail --server {where} --from ada@lab --to bob@lab --body hello",
+    "chat.port": "nc {host} {port}",
+    "chat.raw_port": "nc {host} {port}   (each chunk is a message)",
+    "chat.length_port": "a program that sends 4 bytes of length before each message",
+    "udp.port": "netlab ping {where}",
+    "web.port": "curl http://{where}/",
+    "mail.sandbox.port": "netlab mail --server {where} --from ada@lab --to bob@lab --body hello",
 }
 
 
 def start_lines(ports: dict[str, list[IListeningPort]]) -> Iterable[str]:
     """For people: what listens where, and the command that tries it."""
     hosts = set()
-    for section, listening in ports.items():
-        name = section.partition(".")[0]
-        if not listening:
-            yield f"{name} is off: its port is off"
+    for key, listening in ports.items():
+        name = key.partition(".")[0]
+        if not listening and KEYS[key].default is not None:
+            yield f"{name} is off: {key} is off"
         for port in listening:
             address = port.getHost()
             if isinstance(address, IPv4Address | IPv6Address):
                 hosts.add(address.host)
-                yield f"{name} listens on {_listener(section, address)}"
+                yield f"{name} listens on {_listener(key, address)}"
             else:
                 yield f"{name} listens on {address}"
     if hosts <= {"127.0.0.1", "::1"}:
         yield "only this machine can connect; --host 0.0.0.0 (or ::) opens the lab to the network"
 
 
-def _listener(section: str, address: IPv4Address | IPv6Address) -> str:
+def _listener(key: str, address: IPv4Address | IPv6Address) -> str:
     """Where something listens, and the command that tries it."""
     # A wildcard is no address to connect to; its loopback is.
     near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
     where = host_port(near, address.port)
-    example = _TRY[section].format(host=near, port=address.port, where=where)
+    example = _TRY[key].format(host=near, port=address.port, where=where)
     return f"{host_port(address.host, address.port)}/{address.type.lower()}   try: {example}"

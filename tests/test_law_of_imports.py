@@ -14,8 +14,11 @@ HOUSE = Path(__file__).parent.parent / "netlabsvc"
 
 #: The pure floor: the standard library, the house's `keys`, and the pure floor of the same room.
 GROUND = {
-    "": {"keys", "escape", "metrics", "toml"},
-    "chat": {"settings", "message", "text", "telnet", "limits", "turn", "hub", "commands"},
+    "": {"keys", "escape", "metrics", "state", "toml"},
+    "chat": {
+        *("settings", "message", "text", "telnet", "limits", "turn", "roster", "desk", "hub"),
+        "commands",
+    },
     "udp": {"settings", "ntp", "stamp", "irtt", "classic", "impair", "stats", "probe", "sources"},
     "web": {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
@@ -30,7 +33,7 @@ GROUND = {
 #: Adapters to Twisted: Twisted, their own room, and what the house offers to every room.
 FIRST = {
     "": {"logs", "connections"},
-    "chat": {"outlet", "room", "session", "client"},
+    "chat": {"outlet", "pressure", "transcript", "room", "session", "framing", "client"},
     "udp": {"batch", "reflector", "prober"},
     "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
     "mail": {"store", "stock", "client", "queue", "sandbox", "inbox"},
@@ -38,7 +41,7 @@ FIRST = {
 }
 #: Modules that know more than one room.
 ROOF = {"": {"config", "service", "tap"}}
-HOUSE_GROUND = {"keys", "escape", "metrics"}
+HOUSE_GROUND = {"keys", "escape", "metrics", "state"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 #: The one module that may import a third-party package.
 WRAPPERS = {

@@ -1,21 +1,50 @@
-"""The room: who is in it, under which name, and who hears what. It knows nothing of sockets.
+"""The room: what is said in it, and who hears it. It knows nothing of sockets.
 
 Everything said in one turn of the reactor is collected (see turn.py) and delivered by `flush`;
 `wake` is called when there is something to flush.
+
+    mode       who hears a line
+    hub        everyone but its speaker
+    echo       its speaker alone
+    operator   the operator alone, and the speaker hears the operator's answers (see desk.py)
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
 from typing import Protocol
 
-from netlabsvc.chat.message import Message, News, Notice, Said, Style
-from netlabsvc.chat.text import check_name, fold
+from netlabsvc.chat.desk import Desk, Line, Operator
+from netlabsvc.chat.message import Echo, Message, News, Notice, Said, Style
+from netlabsvc.chat.roster import Roster, Seat
 from netlabsvc.chat.turn import Turn
 
 HISTORY_LINES = 20
+#: Above so many members, comings and goings are summed up instead of told one by one.
+CROWD = 200
+MODES = {
+    "hub": "everyone hears everyone else",
+    "echo": "what you say comes back to you alone",
+    "operator": "you talk with the operator alone",
+}
+_NO_OPERATOR = "no operator is here yet; your lines are kept"
+_MUTED = "the operator has muted you: nobody hears what you say"
+
+
+def host_of(peer: str) -> str:
+    """The address in ``10.0.0.5:41766`` or ``[::1]:41766``."""
+    return peer.rpartition(":")[0].strip("[]")
+
+
+def _canonical(address: str) -> str:
+    """An address as peers show it: shortened, and IPv4 mapped into IPv6 as IPv4.
+
+    :raises ValueError: when it is none.
+    """
+    ip = ip_address(address)
+    return str(getattr(ip, "ipv4_mapped", None) or ip)
 
 
 class Member(Protocol):
@@ -39,153 +68,297 @@ class Member(Protocol):
     def traits(self) -> str:
         """Encoding and line end, for /who."""
 
+    def use_encoding(self, encoding: str) -> None:
+        """Read and write this encoding from now on."""
 
-@dataclass
-class Seat:
-    """A member's place in the room.
+    def hold(self, why: str) -> None:
+        """Do not listen to the client for a while."""
 
-    :ivar number: counted from 1, never given twice.
-    :ivar correspondent: who whispered last, for /reply.
-    """
-
-    number: int
-    name: str
-    since_s: float
-    heard_s: float
-    muted: bool = False
-    correspondent: str = ""
+    def release(self, why: str) -> None:
+        """Listen again, as far as this reason goes."""
 
 
 class Hub:
     """One room, shared by all listeners."""
 
-    def __init__(self, wake: Callable[[], None], now: Callable[[], float]) -> None:
+    def __init__(
+        self, wake: Callable[[], None], now: Callable[[], float], mode: str = "hub"
+    ) -> None:
         """:param wake: called once when `flush` has something to do.
         :param now: wall clock time in seconds since the epoch.
         """
-        self.seats: dict[Member, Seat] = {}
+        self.mode = mode
+        self.topic = ""
+        self.seats: Roster[Member] = Roster()
         self.history: deque[Said] = deque(maxlen=HISTORY_LINES)
-        self._names: dict[str, Member] = {}
-        self._count = 0
+        self.bans: set[str] = set()
+        self.desk = Desk()
+        self._crowd: Counter[str] = Counter()
         self._turn: Turn[Member] = Turn()
-        self._leaving: list[Member] = []
+        self.leaving: list[Member] = []  # they get their last line at the end of the turn
         self._awake = False
         self._wake = wake
-        self._now = now
+        self.now = now
 
-    def enter(self, member: Member, name: str | None = None) -> Seat:
+    # Coming and going.
+
+    def enter(self, member: Member, name: str | None = None, *, greeted: bool = True) -> Seat:
         """Give a member a seat, tell the others, and greet it with the last lines.
 
         :raises ValueError: when the name is not allowed or taken.
         """
-        name = self._free_name(name) if name is not None else None
-        self._count += 1
-        seat = Seat(self._count, name or self._guest_name(), self._now(), self._now())
-        self.seats[member] = seat
-        self._names[fold(seat.name)] = member
+        seat = self.seats.add(member, name, self.now())
         self._turn.enter(member)
-        self._private(Notice(self._greeting(seat)), member)
-        for said in self.history:
-            self._private(said, member)
+        if greeted:
+            self.tell(member, self._greeting(seat))
+            self.replay(member)
         text = f"{seat.name} ({member.peer}) joined"
-        self._public(News(text, "joined", seat.name, member.peer), member)
+        self._move(News(text, "joined", seat.name, member.peer), member)
         return seat
 
     def leave(self, member: Member, why: str) -> None:
         """Take a member's seat away, and tell the others why; nothing when it has none."""
-        seat = self.seats.pop(member, None)
-        if seat is None:
-            return
-        del self._names[fold(seat.name)]
-        text = f"{seat.name} ({member.peer}) left: {why}"
-        self._public(News(text, "left", seat.name, member.peer))
-
-    def say(self, member: Member, texts: tuple[str, ...], verb: str = ":") -> None:
-        """Lines that one member says to all."""
-        seat = self.seats[member]
-        seat.heard_s = now = self._now()
-        self._public(Said(now, seat.name, member.peer, texts, verb), member)
-        for text in texts[-HISTORY_LINES:]:
-            self.history.append(Said(now, seat.name, member.peer, (text,), verb))
-
-    def whisper(self, member: Member, name: str, text: str) -> None:
-        """Lines from one member to one other.
-
-        :raises ValueError: when nobody has that name.
-        """
-        target = self.find(name)
-        seat = self.seats[member]
-        self._private(Said(self._now(), seat.name, member.peer, (text,), " -> you:"), target)
-        self.seats[target].correspondent = seat.name
-
-    def tell(self, member: Member, text: str) -> None:
-        """A line of the server to one member."""
-        self._private(Notice(text), member)
-
-    def announce(self, text: str) -> None:
-        """A line of the server to all."""
-        self._public(News(text, "announced", "server", ""))
-
-    def rename(self, member: Member, name: str) -> None:
-        """Give a member another name.
-
-        :raises ValueError: when the name is not allowed or taken.
-        """
-        seat = self.seats[member]
-        same = fold(name) == fold(seat.name)
-        name = check_name(name) if same else self._free_name(name)
-        del self._names[fold(seat.name)]
-        self._names[fold(name)] = member
-        old, seat.name = seat.name, name
-        text = f"{old} ({member.peer}) is now {name}"
-        self._public(News(text, "renamed", name, member.peer))
-
-    def find(self, name: str) -> Member:
-        """The member of that name.
-
-        :raises ValueError: when there is none.
-        """
-        member = self._names.get(fold(name))
-        if member is None:
-            raise ValueError(f"nobody here is called {name}; /who lists the names")
-        return member
+        seat = self.seats.remove(member)
+        if seat is not None:
+            self.desk.close(seat.number)
+            text = f"{seat.name} ({member.peer}) left: {why}"
+            self._move(News(text, "left", seat.name, member.peer), None)
 
     def dismiss(self, member: Member, farewell: str, why: str) -> None:
         """Let a member go: it gets a last line, and everything said before it."""
         if member in self.seats:
             self.tell(member, farewell)
             self._turn.depart(member)
-            self._leaving.append(member)
+            self.leaving.append(member)
             self.leave(member, why)
 
     def shut(self, farewell: str) -> None:
         """Let everyone go, with one last line to all."""
         self._public(News(farewell, "shut", "server", ""))
-        self._leaving += self.seats
-        self.seats.clear()
-        self._names.clear()
+        self.leaving += self.seats.clear()
 
-    def flush(self) -> list[Message]:
-        """Deliver what was said in this turn; returns what was said to all, for the log."""
-        turn, self._turn, self._awake = self._turn, Turn(), False
-        leaving, self._leaving = self._leaving, []
-        turn.deliver([*self.seats, *leaving])
-        for member in leaving:
-            member.close()
-        return list(turn.messages())
+    def sum_up(self) -> None:
+        """Tell how many came and went, where that is not told one by one."""
+        if self._crowd:
+            parts = [f"{self._crowd[event]} {event}" for event in sorted(self._crowd)]
+            self._crowd.clear()
+            self._say_to_all(Notice(f"{', '.join(parts)}; {len(self.seats)} are here"))
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there is something to sum up."""
+        return bool(self._crowd)
+
+    # Talking.
+
+    def say(self, member: Member, texts: tuple[str, ...], verb: str = ":") -> None:
+        """Lines that one member says, to whom the mode says."""
+        seat = self.seats[member]
+        seat.heard_s = now = self.now()
+        said = Said(now, seat.name, member.peer, texts, verb)
+        if seat.muted:
+            self.tell(member, _MUTED)
+        elif self.mode == "hub":
+            self._public(said, member)
+            for text in texts[-HISTORY_LINES:]:
+                self.history.append(Said(now, seat.name, member.peer, (text,), verb))
+        elif self.mode == "echo":
+            self._turn.unheard(said)
+            self._private(said, member)
+        else:
+            self._turn.unheard(said)
+            self._to_the_desk(member, seat, texts)
+
+    def echo(self, member: Member, data: bytes, text: str) -> None:
+        """The very bytes of a member, back to it; `text` is what the log shows."""
+        seat = self.seats[member]
+        seat.heard_s = self.now()
+        message = Echo(data, seat.name, member.peer, text)
+        self._turn.unheard(message)
+        self._private(message, member)
+
+    def reply(self, member: Member, text: str) -> None:
+        """A line to whoever last whispered to a member, under whatever name by now.
+
+        :raises ValueError: when nobody has, or the one who did has gone.
+        """
+        number = self.seats[member].correspondent
+        if number is None:
+            raise ValueError(
+                "nobody has written to you alone yet; /msg NAME TEXT writes to somebody"
+            )
+        target = self.seats.at(number)
+        if target is None:
+            raise ValueError("whoever wrote to you alone has left")
+        self.whisper(member, target, text)
+
+    def whisper(self, member: Member, target: Member, text: str) -> None:
+        """A line from one member to one other.
+
+        :raises ValueError: when members do not hear each other, or this one not at all.
+        """
+        if self.mode != "hub":
+            raise ValueError(f"not now: {MODES[self.mode]}")
+        seat = self.seats[member]
+        if seat.muted:
+            raise ValueError(_MUTED)
+        to = self.seats[target].name
+        said = Said(self.now(), seat.name, member.peer, (text,), to=to)
+        self._turn.unheard(said)
+        self._private(said, target)
+        self.seats[target].correspondent = seat.number
+
+    def tell(self, member: Member, text: str) -> None:
+        """Lines of the server to one member."""
+        self._private(Notice(text), member)
+
+    def announce(self, text: str) -> None:
+        """Lines of the server to all."""
+        self._public(News(text, "announced", "server", ""))
+
+    def replay(self, member: Member) -> None:
+        """The last lines, to one member."""
+        if self.mode == "hub":
+            for said in self.history:
+                self._private(said, member)
+
+    # The room itself.
+
+    def rename(self, member: Member, name: str) -> None:
+        """Give a member another name.
+
+        :raises ValueError: when the name is not allowed or taken, or the member is muted.
+        """
+        if self.seats[member].muted:
+            raise ValueError(_MUTED)
+        old = self.seats.rename(member, name)
+        name = self.seats[member].name
+        news = News(f"{old} ({member.peer}) is now {name}", "renamed", name, member.peer)
+        if self.mode == "hub":
+            self._public(news)
+        else:
+            self._turn.unheard(news)
+            self._private(news, member)
+
+    def set_mode(self, mode: str) -> None:
+        """Change who hears what, while it runs.
+
+        :raises ValueError: when there is no such mode.
+        """
+        if mode not in MODES:
+            raise ValueError(f"there is no mode {mode}; the modes are {', '.join(MODES)}")
+        self.mode = mode
+        for member in self.seats:
+            member.release("desk")
+        self.announce(f"the mode is now {mode}: {MODES[mode]}")
+
+    def set_topic(self, topic: str) -> None:
+        """What newcomers are told the room is about; empty: nothing."""
+        self.topic = topic
+        self.announce(f"the topic is now: {topic}" if topic else "there is no topic any more")
 
     def who(self) -> list[str]:
         """A line for each member: number, name, address, idle time, and how it is connected."""
-        now = self._now()
+        now = self.now()
         return [
             f"{seat.number} {seat.name} ({m.peer}) idle {now - seat.heard_s:.0f} s, {m.traits()}, "
-            f"{m.queued()} bytes queued"
-            for m, seat in self.seats.items()
+            f"{m.queued()} bytes queued{', muted' if seat.muted else ''}"
+            for m, seat in ((m, self.seats[m]) for m in self.seats)
         ]
+
+    def ban(self, address: str) -> int:
+        """Let nobody in from an address, and remove who is here from it; returns how many.
+
+        :raises ValueError: when it is no address.
+        """
+        address = _canonical(address)
+        self.bans.add(address)
+        members = [m for m in self.seats if host_of(m.peer) == address]
+        for member in members:
+            self.dismiss(member, "your address is kept out", "banned")
+        return len(members)
+
+    def unban(self, address: str) -> None:
+        """Take a ban back.
+
+        :raises ValueError: when it is no address, or not kept out.
+        """
+        address = _canonical(address)
+        if address not in self.bans:
+            known = ", ".join(sorted(self.bans)) or "there are none"
+            raise ValueError(f"{address} is not kept out; bans: {known}")
+        self.bans.discard(address)
+
+    # The operator's side.
+
+    def attach(self, operator: Operator) -> None:
+        """An operator comes; clients that were kept waiting are told."""
+        self.desk.operators.append(operator)
+        for member in self.seats:
+            if self.seats[member].kept_waiting:
+                self.seats[member].kept_waiting = False
+                self.tell(member, "an operator is here")
+
+    def detach(self, operator: Operator) -> None:
+        """An operator goes."""
+        self.desk.operators.remove(operator)
+
+    def take(self, number: int) -> Line | None:
+        """The oldest line of a client that waits for an operator."""
+        line = self.desk.take(number)
+        member = self.seats.at(number)
+        if member is not None:
+            member.release("desk")
+        return line
+
+    def answer(self, number: int, text: str) -> None:
+        """A line of the operator to one client.
+
+        :raises ValueError: when there is no client of that number.
+        """
+        member = self.seats.at(number)
+        if member is None:
+            raise ValueError(f"there is no client {number}; /who lists the numbers")
+        said = Said(self.now(), "operator", "server", (text,), to=self.seats[member].name)
+        self._turn.unheard(said)
+        self._private(said, member)
+
+    def _to_the_desk(self, member: Member, seat: Seat, texts: Iterable[str]) -> None:
+        for text in texts:
+            if not self.desk.put(seat.number, seat.name, seat.heard_s, text):
+                member.hold("desk")
+        if not self.desk.operators and not seat.kept_waiting:
+            seat.kept_waiting = True
+            self.tell(member, _NO_OPERATOR)
+
+    # One turn of the reactor.
+
+    def flush(self) -> list[Message]:
+        """Deliver what was said in this turn; returns what the log should show of it."""
+        turn, self._turn, self._awake = self._turn, Turn(), False
+        leaving, self.leaving = self.leaving, []
+        turn.deliver([*self.seats, *leaving])
+        for member in leaving:
+            member.close()
+        return turn.said
+
+    def _move(self, news: News, member: Member | None) -> None:
+        """Somebody came or went."""
+        if self.mode == "hub" and len(self.seats) <= CROWD:
+            self._public(news, member)
+        else:
+            self._turn.unheard(news)
+            self._rouse()
+            if self.mode == "hub":
+                self._crowd[news.event] += 1
 
     def _public(self, message: Message, but: Member | None = None) -> None:
         self._turn.public(message, but)
         self._rouse()
+
+    def _say_to_all(self, notice: Notice) -> None:
+        for member in self.seats:
+            self._private(notice, member)
 
     def _private(self, message: Message, to: Member) -> None:
         self._turn.private(message, to)
@@ -196,22 +369,14 @@ class Hub:
             self._awake = True
             self._wake()
 
-    def _free_name(self, name: str) -> str:
-        name = check_name(name)
-        if fold(name) in self._names:
-            raise ValueError(f"{name} is taken")
-        return name
-
-    def _guest_name(self) -> str:
-        number = self._count
-        while fold(name := f"guest{number}") in self._names:
-            number += 1
-        return name
-
     def _greeting(self, seat: Seat) -> str:
         others = len(self.seats) - 1
         company = {0: "nobody else is here yet", 1: "one other is here"}
+        about = company.get(others, f"{others} others are here")
+        if self.mode != "hub":
+            about = MODES[self.mode]
+        topic = f"the topic: {self.topic}\n" if self.topic else ""
         return (
-            f"welcome, you are {seat.name}; {company.get(others, f'{others} others are here')}\n"
+            f"welcome, you are {seat.name}; {about}\n{topic}"
             "/nick NAME gives you a name, /help lists the commands, q leaves"
         )

@@ -29,20 +29,26 @@ class TokenBucket:
 class Bounds:
     """How far behind a reader may be.
 
-    :ivar queue_bytes: the most that waits for a reader that does not read.
+    :ivar queue_bytes: the most that waits for a reader that does not read; None: no bound.
+    :ivar stall_s: a reader without progress for so long is cut; None: never.
     :ivar high_bytes: above it, a reader that does read pauses those who write.
     :ivar low_bytes: below it they go on.
-    :ivar stall_s: a reader without progress for so long is cut.
     :ivar reading_s: who made no progress for so long does not read, and pauses nobody.
     :ivar over_s: so long without progress, over the bound, is enough to be cut.
     """
 
-    queue_bytes: int = 1024 * 1024
+    queue_bytes: int | None = 1024 * 1024
+    stall_s: float | None = 5.0
     high_bytes: int = 256 * 1024
     low_bytes: int = 64 * 1024
-    stall_s: float = 5.0
     reading_s: float = 0.1
     over_s: float = 1.0
+
+    @classmethod
+    def of(cls, queue_bytes: int | None, stall_s: float | None) -> Bounds:
+        """Bounds for a queue of this size, of which a quarter pauses those who write."""
+        high_bytes = min(cls.high_bytes, (queue_bytes or cls.high_bytes * 4) // 4)
+        return cls(queue_bytes, stall_s, high_bytes, high_bytes // 4)
 
 
 class Backlog:
@@ -75,8 +81,9 @@ class Backlog:
     def verdict(self, now_s: float) -> str | None:
         """Why the reader must be cut, or None."""
         still_s = now_s - self._moved_s
-        if still_s >= self._bounds.stall_s:
-            return f"read nothing for {self._bounds.stall_s:g} s"
-        if self.queued_bytes > self._bounds.queue_bytes and still_s >= self._bounds.over_s:
-            return f"does not read, and more than {self._bounds.queue_bytes} bytes wait"
+        stall_s, most = self._bounds.stall_s, self._bounds.queue_bytes
+        if stall_s is not None and still_s >= stall_s:
+            return f"read nothing for {stall_s:g} s"
+        if most is not None and self.queued_bytes > most and still_s >= self._bounds.over_s:
+            return f"does not read, and more than {most} bytes wait"
         return None

@@ -62,6 +62,7 @@ class Said:
 
     :ivar peer: address and port, ``10.0.0.5:41766``.
     :ivar verb: what stands between the header and the text: ``:`` or, for /me, nothing.
+    :ivar to: the name of the only one who reads it; empty: everyone.
     """
 
     time_s: float
@@ -69,19 +70,23 @@ class Said:
     peer: str
     texts: tuple[str, ...]
     verb: str = ":"
+    to: str = ""
 
     def lines(self) -> str:
-        header = f"[{stamp(self.time_s)}] {self.name} ({self.peer}){self.verb} "
+        to = " -> you" if self.to else ""
+        header = f"[{stamp(self.time_s)}] {self.name} ({self.peer}){to}{self.verb} "
         return f"{header}{f'{chr(10)}{header}'.join(self.texts)}\n"
 
     def encode(self, style: Style) -> bytes:
         return style.encode(self.lines())
 
     def records(self) -> Iterator[Record]:
-        name, peer = self.name, self.peer
-        head = f"{name} ({peer}){self.verb} "
+        head = f"{self.name} ({self.peer}){f' -> {self.to}' if self.to else ''}{self.verb} "
+        fields = {"event": "said" if self.verb else "did", "name": self.name, "peer": self.peer}
+        if self.to:
+            fields["to"] = self.to
         for text in self.texts:
-            yield head + text, {"event": "said", "name": name, "peer": peer, "text": text}
+            yield head + text, {**fields, "text": text}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +104,11 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class News(Notice):
-    """A line of the server to all, which the log shows too.
-
-    :ivar shown: whether the room sees it; a crowd's comings and goings are summed up instead.
-    """
+    """Lines of the server that the log shows too: who came, left, or is called otherwise now."""
 
     event: str
     name: str
     peer: str
-    shown: bool = True
-
-    def encode(self, style: Style) -> bytes:
-        # Not super(): a slotted dataclass is a new class, which the zero-argument form misses.
-        return Notice.encode(self, style) if self.shown else b""
 
     def records(self) -> Iterator[Record]:
         yield self.text, {"event": self.event, "name": self.name, "peer": self.peer}
@@ -119,12 +116,19 @@ class News(Notice):
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """The very bytes of a client, back to it."""
+    """The very bytes of a client, back to it.
+
+    :ivar text: the same, for people.
+    """
 
     data: bytes
+    name: str
+    peer: str
+    text: str
 
     def encode(self, style: Style) -> bytes:
         return self.data
 
     def records(self) -> Iterator[Record]:
-        return iter(())
+        text = f"{self.name} ({self.peer}): {self.text}"
+        yield text, {"event": "said", "name": self.name, "peer": self.peer, "text": self.text}

@@ -52,6 +52,7 @@ class Outlet:
     """The sending side of one connection.
 
     :ivar queued_bytes: what is not in the kernel yet.
+    :ivar sank: called whenever `queued_bytes` has become less.
     """
 
     __slots__ = (
@@ -59,20 +60,24 @@ class Outlet:
         "_direct",
         "_finish",
         "_handed",
+        "_left_bytes",
         "_queue",
         "_transport",
         "queued_bytes",
+        "sank",
         "sock",
     )
 
     def __init__(self, transport: Any) -> None:
         self.sock = plain_socket(transport)
         self.queued_bytes = 0
+        self.sank: Callable[[], None] = nothing
         self._transport = transport
         self._direct = self.sock is not None and not ISSLTransport.providedBy(transport)
         self._queue: deque[bytes | memoryview] | None = None
         self._busy = False
         self._handed = 0
+        self._left_bytes = 0
         self._finish: Callable[[], None] | None = None
         # Over TCP the transport asks for more whenever it has sent all (a pull producer). Over TLS
         # it says when it has enough: pulling would keep Twisted's TLS busy with asking.
@@ -108,9 +113,12 @@ class Outlet:
         return 0
 
     def arrived_bytes(self) -> int:
-        """How many bytes the peer's kernel has acknowledged; it grows while the peer reads."""
+        """How many bytes have arrived, or where that cannot be known have left for the kernel.
+
+        It grows while the peer reads.
+        """
         acknowledged = acknowledged_bytes(self.sock)
-        return -self.queued_bytes if acknowledged is None else acknowledged
+        return self._left_bytes if acknowledged is None else acknowledged
 
     def _send_now(self, data: bytes) -> bytes | memoryview:
         """Give the kernel what it takes; returns the rest."""
@@ -122,6 +130,7 @@ class Outlet:
         except OSError:
             # The connection is gone; the reactor learns it when it reads, and says so.
             return b""
+        self._left_bytes += sent
         return b"" if sent == len(data) else memoryview(data)[sent:]
 
     def _pump(self) -> None:
@@ -137,10 +146,12 @@ class Outlet:
     def _account(self) -> None:
         """What was handed over has left; after the last of it the connection may end."""
         self.queued_bytes -= self._handed
+        self._left_bytes += self._handed
         self._handed = 0
         if self._finish is not None and not self.queued_bytes:
             self._transport.unregisterProducer()
             self._finish()
+        self.sank()
 
     def _take(self, limit: int) -> bytes:
         """Take up to `limit` bytes off the queue."""
@@ -170,10 +181,10 @@ class Outlet:
 
     def stopProducing(self) -> None:
         """The connection is gone."""
-        self._finish = _nothing
+        self._finish = nothing
         self._queue = None
         self.queued_bytes = 0
 
 
-def _nothing() -> None:
-    """What is left to do when a connection was lost before its last bytes were sent."""
+def nothing() -> None:
+    """What is done when nobody asked, or when a connection was lost before its last bytes left."""

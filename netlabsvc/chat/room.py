@@ -1,69 +1,76 @@
-"""One hub in one reactor: it ends each turn, watches the queues and writes the log.
+"""One hub in one reactor: it ends each turn, writes the log and the transcript, and shuts the door.
 
 What all listeners of the chat share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from netlabsvc.chat.hub import Hub
-from netlabsvc.chat.limits import Backlog, Bounds
-from netlabsvc.chat.message import Message, Record
+from netlabsvc.chat.hub import HISTORY_LINES, Hub, host_of
+from netlabsvc.chat.limits import Bounds
+from netlabsvc.chat.message import Record
+from netlabsvc.chat.pressure import Pressure
 from netlabsvc.chat.settings import Settings
+from netlabsvc.chat.transcript import Transcript
 from netlabsvc.connections import Connections
-from netlabsvc.logs import Batch
+from netlabsvc.logs import Batch, OnceAMinute
 
-#: How often the queues of readers that are behind are looked at.
-WATCH_S = 0.05
+#: How often a crowd's comings and goings are summed up.
+SUM_UP_S = 1.0
 FAREWELL = "the server is going down; goodbye"
 
 
 class Room:
-    """The hub, its connections, and the back-pressure between them."""
+    """The hub, its connections, and what is written down of it."""
 
     def __init__(
-        self, settings: Settings, reactor: IReactorTime, wall: Callable[[], float]
+        self,
+        settings: Settings,
+        reactor: IReactorTime,
+        wall: Callable[[], float],
+        transcript: Transcript | None = None,
     ) -> None:
         """:param wall: wall clock time in seconds since the epoch, for what people read."""
         self.settings = settings
         self.reactor = reactor
-        self.hub = Hub(self._wake, wall)
-        self.bounds = Bounds()
+        self.hub = Hub(self._wake, wall, settings.mode)
+        self.pressure = Pressure(Bounds.of(settings.queue, settings.stall_s), reactor)
         self.connections: Connections[Any] = Connections()
-        self.full = False  # writers wait for readers
-        self._behind: dict[Any, Backlog] = {}
-        self._waiting: set[Any] = set()
-        self._watch: IDelayedCall | None = None
+        self._wall = wall
+        self._summing_up = False
+        self._transcript = transcript
+        self._complaints = OnceAMinute()
         self._log = Logger()
+        if transcript is not None:
+            self.hub.history.extend(transcript.history(HISTORY_LINES))
 
-    def behind(self, session: Any) -> None:
-        """A session's queue is not empty: watch it until it is."""
-        if session not in self._behind:
-            self._behind[session] = Backlog(self.bounds, self.reactor.seconds())
-            if self._watch is None:
-                self._watch = self.reactor.callLater(WATCH_S, self._look)
+    def refusal(self, peer: str) -> str | None:
+        """Why a client that has just connected cannot come in."""
+        most = self.settings.max_clients
+        if most is not None and len(self.connections) > most:
+            return f"the hub is full ({most} of {most}); try again later"
+        return self.ban(peer)
 
-    def gone(self, session: Any) -> None:
-        """A session's connection is lost."""
-        self._behind.pop(session, None)
-        self._waiting.discard(session)
+    def ban(self, peer: str) -> str | None:
+        """What a client is told whose address is kept out."""
+        return "your address is kept out" if host_of(peer) in self.hub.bans else None
 
-    def wait(self, session: Any) -> None:
-        """A session has spoken while readers are behind: it is held until they are not."""
-        self._waiting.add(session)
-        session.hold("room")
+    def note(self, peer: str, what: str) -> None:
+        """Log what happened to a client that has no seat in the hub."""
+        self._log.info("{peer} {what}", peer=peer, what=what)
 
     def drain(self) -> Deferred[None]:
         """Say goodbye to everyone; fires when the last connection has gone."""
         self.hub.shut(FAREWELL)
         for session in self.connections:
-            session.release_all()
+            if session not in self.hub.leaving:
+                session.dismiss(FAREWELL, "shutdown")
         return self.connections.all_gone()
 
     def abort(self) -> None:
@@ -76,44 +83,25 @@ class Room:
 
     def _end_turn(self) -> None:
         messages = self.hub.flush()
-        if messages:
-            self._log.info("{batch}", batch=Batch(_records(messages)))
-        if self._behind:
-            self._weigh()
+        records = [record for message in messages for record in message.records()]
+        if records:
+            self._log.info("{batch}", batch=Batch(records))
+            self._write_down(records)
+        self.pressure.weigh()
+        if self.hub.crowded and not self._summing_up:
+            self._summing_up = True
+            self.reactor.callLater(SUM_UP_S, self._sum_up)
 
-    def _look(self) -> None:
-        self._watch = None
-        now = self.reactor.seconds()
-        for session in list(self._behind):
-            if session not in self._behind:
-                continue  # cut meanwhile, by what follows from another's cut
-            self._observe(session, now)
-            if why := self._behind[session].verdict(now):
-                session.cut(why)
-            elif not session.outlet.queued_bytes:
-                del self._behind[session]
-        self._weigh()
-        if self._behind:
-            self._watch = self.reactor.callLater(WATCH_S, self._look)
+    def _write_down(self, records: list[Record]) -> None:
+        if self._transcript is None:
+            return
+        now = self._wall()
+        try:
+            self._transcript.write(records, now)
+        except OSError as error:
+            if self._complaints.allows(now):
+                self._log.error("the transcript cannot be written: {why}", why=error.strerror)
 
-    def _observe(self, session: Any, now: float) -> None:
-        outlet = session.outlet
-        self._behind[session].observe(now, outlet.queued_bytes, outlet.arrived_bytes())
-
-    def _weigh(self) -> None:
-        """Decide whether those who write must wait for those who read."""
-        now = self.reactor.seconds()
-        mark = self.bounds.low_bytes
-        for session in self._behind:
-            if session.outlet.queued_bytes > mark:
-                self._observe(session, now)
-        self.full = any(b.pauses_others(now, self.full) for b in self._behind.values())
-        if not self.full:
-            waiting, self._waiting = self._waiting, set()
-            for session in waiting:
-                session.release("room")
-
-
-def _records(messages: list[Message]) -> Iterator[Record]:
-    for message in messages:
-        yield from message.records()
+    def _sum_up(self) -> None:
+        self._summing_up = False
+        self.hub.sum_up()

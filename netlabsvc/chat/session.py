@@ -1,19 +1,16 @@
-"""One TCP client of the chat: bytes to lines, lines to the hub, the hub's bytes to the queue.
+"""One TCP client of the chat: its connection, its place in the hub, what it says and is told.
 
-Stands on twisted.protocols.basic: its line mode for lines, its raw mode to skip the rest of a line
-that is too long.
+How bytes become messages is the business of the framing (framing.py), which stands on this.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IDelayedCall, IHalfCloseableProtocol
-from twisted.internet.protocol import Factory, connectionDone
-from twisted.protocols.basic import LineReceiver
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, ISSLTransport
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -22,47 +19,45 @@ from netlabsvc.chat.limits import TokenBucket
 from netlabsvc.chat.message import Notice, Style
 from netlabsvc.chat.outlet import Outlet, tune
 from netlabsvc.chat.room import Room
-from netlabsvc.chat.telnet import Filter
 from netlabsvc.chat.text import Decoder
-from netlabsvc.connections import peer_name
 
 #: Linux doubles it: what the kernel holds for a peer that does not read.
 SEND_BUFFER_BYTES = 64 * 1024
-#: How long answers may still reach a client that ended its input, and our own end of the
-#: connection stays open for what a client sends after its farewell: closing at once would reset
-#: the connection, and the farewell with it.
+#: How long answers may still reach a client that ended its input, and how long we read on after
+#: our last word: closing at once would reset the connection, and our last word with it.
 LINGER_S = 1.0
-MAX_LONG_LINES = 3
-_HTTP = re.compile(rb"[A-Z]+ \S+ HTTP/1\.[01]\r?")
-_TLS_HANDSHAKE = b"\x16\x03"
-_WRONG_DOOR = "this is a chat, for nc and telnet; {} is spoken elsewhere"
+UNLIMITED = 1 << 31
+ASK_NAME = "what is your name?"
 
 
 @implementer(IHalfCloseableProtocol)
-class LineSession(LineReceiver):
-    """A client whose messages are lines: nc, telnet, and most programs."""
+class Session:
+    """A client of the room. Mixed into a protocol that can be paused (see framing.py)."""
 
     transport: Any
-    delimiter = b"\n"
+    paused: bool
+    pauseProducing: Callable[[], None]
+    resumeProducing: Callable[[], None]
+    dataReceived: Callable[[bytes], None]
+    #: What ends a message to this client; see `Style`.
+    end = "\n"
 
     def __init__(self, room: Room, peer: str) -> None:
         self.room = room
         self.hub = room.hub
-        self.style = Style()
         self.peer = peer
-        # One byte more for the CR of a CR LF.
-        self.MAX_LENGTH = room.settings.max_line + 1
+        self.style = Style(end=self.end)
+        self.longest = room.settings.max_line or UNLIMITED
+        self.outlet: Outlet
+        self._decoder = Decoder()
         rate = room.settings.rate
         self._bucket = TokenBucket(rate, room.settings.burst) if rate is not None else None
-        self._decoder = Decoder()
-        self._telnet = Filter()
-        self._lines: list[bytes] = []
-        self._too_long = b""
-        self._long_lines = 0
         self._holds: set[str] = set()
-        self._head: bytes | None = b""  # the first two bytes, until they have been looked at
-        self._closing = False
+        self._nameless = room.settings.login == "prompt"
+        self._ended = False  # the client's side
+        self._closing = False  # ours
         self._timer: IDelayedCall | None = None
+        self._rate: IDelayedCall | None = None
 
     # The connection's life.
 
@@ -71,11 +66,19 @@ class LineSession(LineReceiver):
         if self.outlet.sock is not None:
             tune(self.outlet.sock, SEND_BUFFER_BYTES)
         self.room.connections.add(self)
-        most = self.room.settings.max_clients
-        if len(self.room.connections) > most:
-            self._turn_away(f"the hub is full ({most} of {most}); try again later")
+        if refusal := self.room.refusal(self.peer):
+            self.room.note(self.peer, f"turned away: {refusal}")
+            self.tell(refusal)
+            self.close()
+        elif self._nameless:
+            self.room.note(self.peer, "connected, and is asked for a name")
+            self.tell(ASK_NAME)
         else:
-            self.hub.enter(self)
+            self.hub.enter(self, greeted=self.greeted())
+
+    def greeted(self) -> bool:
+        """Whether the client wants to be greeted."""
+        return True
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         # What has arrived was said, even if the speaker has gone meanwhile.
@@ -84,57 +87,65 @@ class LineSession(LineReceiver):
         if self in self.hub.seats:
             self.paused = False
             self.dataReceived(b"")
+        if self._nameless and not self._closing:
+            self.room.note(self.peer, "left without a name")
         self.hub.leave(self, "closed" if reason.check(ConnectionDone) else "connection lost")
-        self.room.gone(self)
+        self.room.pressure.gone(self)
         self.room.connections.discard(self)
         self._stop_timer()
+        if self._rate is not None and self._rate.active():
+            self._rate.cancel()
 
     def readConnectionLost(self) -> None:
         """The client ended its input, as ``nc -N`` does; answers may still reach it."""
+        self._ended = True
         if self._closing:
             self.transport.loseConnection()
-            return
-        if self.line_mode and (last := self.clearLineBuffer()):
-            self.lineReceived(last)
-            self._speak()
-        self._start_timer(self._end_of_input)
+        elif not self.closing:
+            self.last_words()
+            self._start_timer(self._end_of_input)
 
     def writeConnectionLost(self) -> None:
         """Our end is closed; what the client still sends is read and dropped."""
 
+    def last_words(self) -> None:
+        """Say what the client sent without an end. A framing that keeps such bytes overrides it."""
+
     def _end_of_input(self) -> None:
         self.hub.leave(self, "end of input")
+        self._closing = True
         self.outlet.finish(self.transport.loseConnection)
-
-    def _turn_away(self, why: str) -> None:
-        self.outlet.send(Notice(why).encode(self.style))
-        self.close()
 
     # What the hub needs of a member.
 
     def deliver(self, data: bytes) -> None:
         self.outlet.send(data)
         if self.outlet.queued_bytes:
-            self.room.behind(self)
+            self.room.pressure.behind(self)
 
     def close(self) -> None:
         self._closing = True
         self._stop_timer()
         self.release_all()
         self.outlet.finish(self._linger)
-        if self.outlet.queued_bytes:
-            self.room.behind(self)
 
     def _linger(self) -> None:
-        self.transport.loseWriteConnection()
-        self._start_timer(self.transport.loseConnection)
+        if self._ended or ISSLTransport.providedBy(self.transport):
+            self.transport.loseConnection()
+        else:
+            self.transport.loseWriteConnection()
+            self._start_timer(self.transport.loseConnection)
 
     def queued(self) -> int:
         return self.outlet.queued_bytes + self.outlet.unacknowledged_bytes()
 
     def traits(self) -> str:
-        end = "CR LF" if self.style.end == "\r\n" else "LF"
-        return f"{self.style.encoding}, {end}"
+        ends = {"\n": "LF", "\r\n": "CR LF", "": "length"}
+        return f"{self.style.encoding}, {ends[self.style.end]}"
+
+    def use_encoding(self, encoding: str) -> None:
+        self._decoder.latch(encoding)
+        self.style = Style(encoding, self.style.end)
 
     def cut(self, why: str) -> None:
         """End the connection now; the room learns why."""
@@ -160,78 +171,28 @@ class LineSession(LineReceiver):
         for why in tuple(self._holds):
             self.release(why)
 
-    # From bytes to lines.
+    # What the framing hands over.
 
-    def dataReceived(self, data: bytes) -> None:
-        if self._closing:
-            return
-        if self._head is not None and self._wrong_protocol(data):
-            return
-        data, replies = self._telnet.feed(data)
-        if replies:
-            self.deliver(replies)
-        super().dataReceived(data)
-        while self._too_long:
-            rest, self._too_long = self._too_long, b""
-            super().dataReceived(rest)
-        self._speak()
-        if self.room.full and data:
-            self.room.wait(self)
+    @property
+    def closing(self) -> bool:
+        """Whether what the client says no longer counts: it was told its last line, or will be."""
+        return self._closing or not (self._nameless or self in self.hub.seats)
 
-    def lineReceived(self, line: bytes) -> None:
-        self._long_lines = 0
-        self._lines.append(line)
+    def spend(self) -> None:
+        """One message came: when the client is too fast, it is not read for a while."""
         if self._bucket is not None and (wait_s := self._bucket.take(self.room.reactor.seconds())):
             self.hold("rate")
-            self.room.reactor.callLater(wait_s, self.release, "rate")
+            self._rate = self.room.reactor.callLater(wait_s, self.release, "rate")
 
-    def lineLengthExceeded(self, line: bytes) -> None:
-        """Refuse a line that is too long; `line` is all that is buffered from its start on."""
-        self._speak()
-        self._long_lines += 1
-        longest = self.room.settings.max_line
-        if self._long_lines >= MAX_LONG_LINES:
-            why = f"{MAX_LONG_LINES} lines in a row were longer than {longest} bytes"
-            self.hub.dismiss(self, f"{why}; goodbye", why)
+    def speak(self, lines: list[bytes]) -> None:
+        """Hand over what came in one chunk; many lines at once cost little more than one."""
+        if self.closing or not lines:
             return
-        self.hub.tell(
-            self, f"a line may have {longest} bytes; yours was longer and is not passed on"
-        )
-        self.setRawMode()
-        self._too_long = line
-
-    def rawDataReceived(self, data: bytes) -> None:
-        """Skip the rest of a line that is too long."""
-        _, end, rest = data.partition(self.delimiter)
-        if end:
-            self.setLineMode(rest)
-
-    def _wrong_protocol(self, data: bytes) -> bool:
-        """Explain the door to whoever took it for another one."""
-        assert self._head is not None
-        self._head += data[:2]
-        if len(self._head) >= len(_TLS_HANDSHAKE):
-            head, self._head = self._head, None
-            if head.startswith(_TLS_HANDSHAKE):
-                self.hub.dismiss(self, _WRONG_DOOR.format("TLS"), "spoke TLS")
-                return True
-        return False
-
-    # From lines to the hub.
-
-    def _speak(self) -> None:
-        """Hand over the lines of this chunk; many lines at once cost little more than one."""
-        lines, self._lines = self._lines, []
-        if not lines or self not in self.hub.seats:
-            return
-        if lines[0].endswith(b"\r"):
-            self.style = Style(self.style.encoding, "\r\n")
-        if _HTTP.fullmatch(lines[0]):
-            self.hub.dismiss(self, _WRONG_DOOR.format("HTTP"), "spoke HTTP")
-            return
-        texts = self._decoder.decode([line.removesuffix(b"\r") for line in lines])
+        texts = self._decoder.decode(lines)
         if self._decoder.encoding != self.style.encoding:
             self.style = Style(self._decoder.encoding, self.style.end)
+        if self._nameless:
+            texts = self._introduce(texts)
         said: list[str] = []
         for text in texts:
             if text[:1] == "/" or text in commands.LEAVE:
@@ -243,10 +204,46 @@ class LineSession(LineReceiver):
             else:
                 said.append(text)
         self._say(said)
+        if self.room.pressure.full:
+            self.room.pressure.wait(self)
+
+    def dismiss(self, farewell: str, why: str) -> None:
+        """End the connection with a last line."""
+        if self in self.hub.seats:
+            self.hub.dismiss(self, farewell, why)
+            self._closing = True
+        elif not self._closing:
+            self.tell(farewell)
+            self.close()
 
     def _say(self, texts: list[str]) -> None:
         if texts:
             self.hub.say(self, tuple(texts))
+
+    def _introduce(self, texts: list[str]) -> list[str]:
+        """Take the first line as the name; returns the lines behind it."""
+        while texts and self._nameless:
+            name, *texts = texts
+            if name in commands.LEAVE or name == "/quit":
+                self.dismiss("goodbye", "quit")
+                return []
+            try:
+                if refusal := self.room.ban(self.peer):
+                    self.dismiss(refusal, "banned")
+                    return []
+                self.hub.enter(self, name.removeprefix("/nick ").strip())
+            except ValueError as error:
+                self.tell(f"{error}; {ASK_NAME}")
+            else:
+                self._nameless = False
+        return texts
+
+    def tell(self, text: str) -> None:
+        """A line of the server to this client, whether it has a seat in the hub or not."""
+        if self in self.hub.seats:
+            self.hub.tell(self, text)
+        else:
+            self.deliver(Notice(text).encode(self.style))
 
     # One timer: for the end of a connection.
 
@@ -257,15 +254,3 @@ class LineSession(LineReceiver):
     def _stop_timer(self) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-
-
-class LineFactory(Factory):
-    """A listener whose clients send lines."""
-
-    noisy = False
-
-    def __init__(self, room: Room) -> None:
-        self._room = room
-
-    def buildProtocol(self, addr: IAddress | None) -> LineSession:
-        return LineSession(self._room, peer_name(addr))

@@ -8,6 +8,7 @@ pairs and 0.6 % of triples are valid UTF-8 by chance.
 
 from __future__ import annotations
 
+import codecs
 import re
 import unicodedata
 
@@ -32,6 +33,8 @@ _RUBOUT = frozenset("\x08\x7f")
 NAME_LENGTH = 24
 RESERVED_NAMES = frozenset({"server", "operator", "all"})
 _NAME_PUNCTUATION = "_-."
+#: Letters that show nothing (Hangul fillers): a name made of them could not be told from another.
+_INVISIBLE = "\u115f\u1160\u3164\uffa0"
 #: Writing systems that one name may mix: Japanese and Korean need it.
 _CJK = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "KATAKANA-HIRAGANA", "IDEOGRAPHIC"}
 
@@ -88,6 +91,19 @@ class Decoder:
                 self.latch(UTF_8)
 
 
+def unfinished(data: bytes, encoding: str) -> int:
+    """How many bytes at the end begin a character of which the rest has not come yet: 0 to 3.
+
+    0 as well for bytes that are not of this encoding.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    try:
+        decoder.decode(data)
+    except UnicodeDecodeError:
+        return 0
+    return len(decoder.getstate()[0])
+
+
 def clean(text: str) -> str:
     """One line as it may be shown to others: characters rubbed out are gone, controls escaped.
 
@@ -113,7 +129,8 @@ def check_name(name: str) -> str:
     if not 1 <= len(name) <= NAME_LENGTH:
         raise ValueError(f"a name has 1 to {NAME_LENGTH} characters")
     for char in name:
-        if not (char.isalpha() or (char.isascii() and char.isdigit()) or char in _NAME_PUNCTUATION):
+        letter = char.isalpha() and char not in _INVISIBLE
+        if not (letter or (char.isascii() and char.isdigit()) or char in _NAME_PUNCTUATION):
             raise ValueError(
                 f"a name is made of letters, digits and _-. ; {escape(char)!r} is none"
             )

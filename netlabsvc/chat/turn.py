@@ -30,6 +30,7 @@ class Turn(Generic[R]):
     """An ordered list of messages, each for everyone but its speaker, or for one member alone."""
 
     def __init__(self) -> None:
+        self.said: list[Message] = []  # everything that the log shows, in order
         self._public: list[Message] = []
         # Per member, in order: at which place of the public list something is left out (None)
         # or put in (a message).
@@ -42,10 +43,15 @@ class Turn(Generic[R]):
         if but is not None:
             self._cuts.setdefault(but, []).append((len(self._public), None))
         self._public.append(message)
+        self.said.append(message)
 
     def private(self, message: Message, to: R) -> None:
         """Say something to one member, after all that was said to everyone before."""
         self._cuts.setdefault(to, []).append((len(self._public), message))
+
+    def unheard(self, message: Message) -> None:
+        """Something that only the log shows."""
+        self.said.append(message)
 
     def enter(self, member: R) -> None:
         """A member came: it receives nothing of what was said before."""
@@ -56,10 +62,6 @@ class Turn(Generic[R]):
         """A member goes: it receives nothing of what is said from now on."""
         self._until[member] = len(self._public)
         self._cuts.setdefault(member, [])
-
-    def messages(self) -> Iterator[Message]:
-        """Everything said to everyone, in order."""
-        return iter(self._public)
 
     def deliver(self, members: Iterable[R]) -> None:
         """Hand every member what it is to receive, in the one order of the room."""

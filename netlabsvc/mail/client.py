@@ -78,8 +78,8 @@ class Deadlines:
         }.get(stage, self.command_s)
 
 
-def _nobody(line: Line) -> None:
-    """Watches nothing."""
+def _unwatched(line: Line) -> None:
+    """Nobody looks at the dialogue."""
 
 
 async def deliver(
@@ -89,7 +89,7 @@ async def deliver(
     *,
     hello: str | None = None,
     deadlines: Deadlines = Deadlines(),
-    watch: Callable[[Line], None] = _nobody,
+    watch: Callable[[Line], None] | None = None,
 ) -> Result:
     """Connect, send the mail, and say what became of it; it never fails otherwise.
 
@@ -99,7 +99,7 @@ async def deliver(
     """
     if hello is not None and not is_domain(hello):
         raise ValueError(f"{hello!r} is no host name; EHLO needs letters, digits, hyphens, dots")
-    client = Client(reactor, outgoing, hello, deadlines, watch)
+    client = Client(reactor, outgoing, hello, deadlines, watch or _unwatched)
     connecting = connectProtocol(endpoint, client)
     connecting.addTimeout(min(deadlines.connect_s, deadlines.total_s), reactor, _too_slow)
     total = reactor.callLater(deadlines.total_s, client.out_of_time, "the dialogue")
@@ -109,7 +109,8 @@ async def deliver(
     except (DNSLookupError, ValueError) as error:  # ValueError: what cannot be a host name
         return client.progress.cannot(Ending.NO_HOST, f"host not found: {error}")
     except ConnectError as error:
-        return client.progress.cannot(Ending.UNAVAILABLE, f"cannot connect: {error}")
+        cause = f"cannot connect: {error}".removesuffix(".")
+        return client.progress.cannot(Ending.UNAVAILABLE, cause)
     finally:
         if total.active():
             total.cancel()

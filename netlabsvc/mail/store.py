@@ -195,8 +195,11 @@ class Mailbox:
         :raises StoreError: when the file cannot be read, or is not a store of this version.
         """
         self._path = directory / FILE
-        if not self._path.exists():
-            raise FileNotFoundError(self._path)
+        try:
+            if not self._path.exists():
+                raise FileNotFoundError(self._path)
+        except PermissionError:
+            raise StoreError(f"{self._path}: this user may not look there") from None
         try:
             uri = f"{self._path.absolute().as_uri()}?mode=ro"
             self._db = sqlite3.connect(uri, _LOCK_S, uri=True)

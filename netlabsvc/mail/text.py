@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 
+from netlabsvc.escape import escape
+
 _NAMES = {"\r": "CR", "\n": "LF", "\0": "NUL", " ": "a blank", "\t": "a tab"}
-#: C0 but tab and line feed, DEL, C1, surrogates, and what turns the direction of writing.
-_UNSAFE = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 
 
 def name_of(char: str) -> str:
@@ -19,7 +16,7 @@ def name_of(char: str) -> str:
 
 def shown(text: str) -> str:
     r"""The same text, with what is unsafe written as ``\x1b`` or ``\u202e``; lines are kept."""
-    return _UNSAFE.sub(lambda unsafe: ascii(unsafe[0])[1:-1], text)
+    return "\n".join(map(escape, text.split("\n")))
 
 
 def shown_line(data: bytes | str) -> str:

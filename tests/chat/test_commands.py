@@ -77,3 +77,18 @@ def test_say_says_what_would_be_a_command() -> None:
         ": /nick x",
         " waves",
     ]
+
+
+def test_a_reply_goes_to_who_wrote_and_to_nobody_who_took_the_name() -> None:
+    """Under a new name it still arrives; after the writer left it arrives nowhere."""
+    hub, (ada, bob, mallory) = room("ada", "bob", "mallory")
+    commands.run(hub, ada, "/msg bob hi")
+    commands.run(hub, ada, "/nick eve")
+    commands.run(hub, mallory, "/nick ada")
+    commands.run(hub, bob, "/reply one")
+    hub.leave(ada, "closed")
+    hub.flush()
+    commands.run(hub, bob, "/reply two")
+    hub.flush()
+    assert "*** whoever wrote to you alone has left" in bob.lines()
+    assert not any("-> you" in line for line in mallory.lines())

@@ -124,7 +124,7 @@ def test_a_name_is_free_again_when_its_owner_has_gone_or_changed_it() -> None:
     hub.rename(bob, "ada")
     hub.leave(bob, "closed")
     hub.rename(ada, "ada")
-    assert hub.find("ADA") is ada
+    assert hub.seats.find("ADA") is ada
 
 
 def test_a_guest_never_gets_a_name_that_somebody_took() -> None:

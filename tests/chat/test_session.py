@@ -19,10 +19,10 @@ SENT = {
     "GBK": ("你好\n再见\n".encode("gbk"), ["你好", "再见"]),
     "Ctrl-C": (b"a\xff\xf4\xff\xfd\x06b\n", ["ab"]),
     "rubbing out": (b"helo\x7flo\r\0", ["hello"]),
-    "controls": (b"a\x1b[2Jb\rc\x0bd\n", [r"a\x1b[2Jb\x0dc\x0bd"]),
+    "controls": (b"a\x1b[2Jb\rc\x0bd\n", [r"a\x1b[2Jb\rc\x0bd"]),
     "a forged header": (
         b"x\r[2026-11-20 14:03:07] root (1.2.3.4:5): su\n",
-        [r"x\x0d[2026-11-20 14:03:07] root (1.2.3.4:5): su"],
+        [r"x\r[2026-11-20 14:03:07] root (1.2.3.4:5): su"],
     ),
     "a forged server line": (
         "*** root left\n\u2028*** x\n".encode(),
@@ -205,3 +205,47 @@ def test_at_the_end_everyone_hears_a_farewell() -> None:
         assert not drained
         client.session.connectionLost(Failure(ConnectionDone()))
     assert drained
+
+
+def test_who_speaks_while_the_server_goes_down_is_not_heard_and_hurts_nobody() -> None:
+    """Between the farewell's turn and the end of the connection."""
+    chat = Chat()
+    ada = chat.join()
+    ada.session.dataReceived(b"half")
+    chat.room.drain()
+    ada.session.dataReceived(b" a line\nq\n/nick x\n")
+    ada.session.readConnectionLost()
+    chat.turn()
+    assert ada.lines()[-1:] == ["*** the server is going down; goodbye"]
+
+
+def test_what_follows_a_long_line_is_read_like_everything_else() -> None:
+    """In any chunking: its telnet commands and line ends are looked at once."""
+    sent = b"x" * 3000 + b"\nhello\r\n\xff\xff\xff\xf1\n"
+    for size in (1, 7, 3001, 3008, 100_000):
+        chat = Chat(rate=None)
+        reader, speaker = chat.join(), chat.join()
+        reader.lines()
+        speaker.send(*(sent[at : at + size] for at in range(0, len(sent), size)))
+        assert reader.texts() == ["hello", r"\xff"]
+
+
+@pytest.mark.parametrize(("length", "heard"), [(2048, True), (2049, False), (2050, False)])
+def test_the_longest_line_is_exactly_as_long_as_configured(length: int, heard: bool) -> None:
+    """With either line end."""
+    for end in (b"\n", b"\r\n"):
+        chat = Chat()
+        reader, speaker = chat.join(), chat.join()
+        speaker.send(b"x" * length + end)
+        assert (reader.texts() == ["x" * length]) == heard
+
+
+def test_nothing_is_left_to_do_for_a_client_that_has_gone() -> None:
+    """No timer of any kind outlives its connection."""
+    chat = Chat(rate=1.0, burst=1)
+    speaker = chat.join()
+    speaker.send(b"1\n2\n3")
+    speaker.session.connectionLost(Failure(ConnectionLost()))
+    chat.turn()
+    chat.turn(0.1)
+    assert chat.clock.getDelayedCalls() == []

@@ -66,7 +66,7 @@ def test_a_cleaned_line_is_one_line(text: str) -> None:
         ("\x7f\x7fab\x7f\x08\x08c", "c"),
         ("a\x1b[31mb", r"a\x1b[31mb"),
         ("a\x85b\u2028c\u202ed", r"a\x85b\u2028c\u202ed"),
-        ("a\rb\x0bc\x0cd", r"a\x0db\x0bc\x0cd"),
+        ("a\rb\x0bc\x0cd", r"a\rb\x0bc\x0cd"),
         ("你好\tworld", "你好\tworld"),
     ],
 )
@@ -94,6 +94,7 @@ def test_good_names(name: str) -> None:
         ("ｓｅｒｖｅｒ", "reserved"),
         ("a\u202eb", "none"),
         ("😀", "none"),
+        ("a\u3164", "none"),
     ],
 )
 def test_bad_names_are_refused_with_a_reason(name: str, reason: str) -> None:

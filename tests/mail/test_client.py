@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped, untyped-decorator"
 """The client, with our own sandbox and with servers that do everything wrong."""
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 """The mail sandbox on real sockets, with clients that nobody here wrote."""
 
-# mypy: disable-error-code="import-untyped, untyped-decorator"
-
 from __future__ import annotations
 
 import os

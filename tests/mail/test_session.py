@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -204,6 +205,19 @@ def test_every_reply_is_well_formed(said: bytes) -> None:
                 assert len(line) <= 510
                 assert line[:3].isdigit()
                 assert line.decode("ascii").isprintable()
+
+
+@pytest.mark.parametrize("before", [b"", HELLO + ENVELOPE + b"DATA\r\n"])
+def test_what_will_be_refused_is_not_kept(before: bytes) -> None:
+    """Ten megabytes without a line end, as a command or in a message, take no memory."""
+    session = Session("lab", 100_000)
+    session.feed(before)
+    tracemalloc.start()
+    for _ in range(200):
+        session.feed(b"x" * 50_000)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 1_000_000
 
 
 def test_many_small_pieces_cost_no_more_than_their_number() -> None:

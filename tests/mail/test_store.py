@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -117,6 +118,21 @@ def test_where_nothing_was_kept_there_is_no_mailbox(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(StoreError, match="unable to open"):
         Store(tmp_path / "missing", execute)
+
+
+def test_a_directory_of_someone_else(tmp_path: Path) -> None:
+    """The error says why nothing can be read."""
+    nobody = 65534
+    mine = os.geteuid()
+    tmp_path.chmod(0)
+    try:
+        if mine == 0:  # whom no mode keeps out
+            os.seteuid(nobody)
+        with pytest.raises(StoreError, match="may not look there"):
+            Mailbox(tmp_path)
+    finally:
+        os.seteuid(mine)
+        tmp_path.chmod(0o700)
 
 
 def test_an_old_store_is_opened_again(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_all_mistakes_of_a_file_are_told_together(tmp_path: Path) -> None:
         "FILE:4: unknown key chat.prt; the nearest known one is chat.port",
         "FILE:10: unknown key nowhere",
         'FILE:3: chat.port = 70000: takes a whole number from 0 to 65535, or "off"',
-        "FILE:5: chat.max_line = true: takes a whole number from 80 to 65536 (bytes)",
+        'FILE:5: chat.max_line = true: takes a whole number from 80 to 1048576 (bytes), or "off"',
         'FILE:7: udp.loss = "130%": a probability is 0 to 1 or 0% to 100%, such as 0.3 or 30%',
         'FILE:9: mail.sandbox.idle_s = "soon": takes a number from 1 to 3600 (s)',
     ]

@@ -53,7 +53,7 @@ def test_what_a_peer_sent_stays_on_its_line(sent: str) -> None:
 def test_text_shows_chinese_as_it_is_and_controls_escaped() -> None:
     """People can read it; terminals are not driven by it."""
     (line,) = logged("text", event("{t}", t="你好\x1b[31m\r\n\x9b\u202e"))
-    assert line.endswith(r"chat: 你好\x1b[31m\x0d\x0a\x9b\u202e")
+    assert line.endswith(r"chat: 你好\x1b[31m\r\n\x9b\u202e")
 
 
 def test_json_has_time_level_logger_message_and_fields() -> None:
@@ -76,7 +76,7 @@ def test_a_batch_is_a_line_each_in_one_write() -> None:
     assert len(written) == 1
     assert [line.partition("chat: ")[2] for line in written[0].decode().splitlines()] == [
         "one",
-        r"t\x0awo",
+        r"t\nwo",
     ]
     lines = logged("json", event("{batch}", batch=batch))
     assert [(json.loads(x)["msg"], json.loads(x)["n"]) for x in lines] == [("one", 1), ("t\nwo", 2)]

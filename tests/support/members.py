@@ -14,6 +14,7 @@ class Listener:
         self.style = style or Style()
         self.heard = b""
         self.closed = False
+        self.held = False
 
     def deliver(self, data: bytes) -> None:
         self.heard += data
@@ -26,6 +27,15 @@ class Listener:
 
     def traits(self) -> str:
         return "utf-8, LF"
+
+    def use_encoding(self, encoding: str) -> None:
+        self.style = Style(encoding, self.style.end)
+
+    def hold(self, why: str) -> None:
+        self.held = True
+
+    def release(self, why: str) -> None:
+        self.held = False
 
     def lines(self) -> list[str]:
         """What was heard since the last call, as lines."""

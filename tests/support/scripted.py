@@ -7,8 +7,8 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
+from netlabsvc.chat.framing import FRAMINGS, AnySession
 from netlabsvc.chat.room import Room
-from netlabsvc.chat.session import LineSession
 from netlabsvc.chat.settings import Settings
 
 
@@ -31,8 +31,9 @@ class Chat:
         self.clock = Clock()
         self.room = Room(Settings(**settings), self.clock, lambda: 1_700_000_000.0)
 
-    def join(self) -> Client:
-        return Client(self, LineSession(self.room, f"10.0.0.9:{len(self.room.connections) + 1}"))
+    def join(self, framing: str = "line") -> Client:
+        peer = f"10.0.0.9:{len(self.room.connections) + 1}"
+        return Client(self, FRAMINGS[framing](self.room, peer))
 
     def turn(self, seconds: float = 0.0) -> None:
         """Let time pass, and the turn of the reactor end."""
@@ -43,7 +44,7 @@ class Chat:
 class Client:
     """One client of a `Chat`."""
 
-    def __init__(self, chat: Chat, session: LineSession) -> None:
+    def __init__(self, chat: Chat, session: AnySession) -> None:
         self.chat = chat
         self.session = session
         self.transport = Transport()

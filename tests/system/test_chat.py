@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from support.daemon import NETLAB, PATIENCE_S, Daemon
+from support.daemon import PATIENCE_S, Daemon
 from support.outside import need
 
 HEADER = r"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] (\S+) \(127\.0\.0\.1:\d+\): "
@@ -140,40 +140,6 @@ def test_telnet_survives_ctrl_c_and_ctrl_z(daemon: Daemon) -> None:
         heard = other.recv(65536).decode()
     assert re.search(HEADER + "after$", heard, re.MULTILINE)
     assert re.search(HEADER + "still$", heard, re.MULTILINE)
-
-
-def test_netlab_chat_in_a_pipe(daemon: Daemon) -> None:
-    """Takes its name, sends its lines, prints what comes, and ends by itself."""
-    with raw(daemon) as other:
-        ended = subprocess.run(
-            [NETLAB, "chat", f"127.0.0.1:{daemon.ports['chat']}", "--name", "小明"],
-            input="早\nwell\n",
-            encoding="utf-8",
-            capture_output=True,
-            timeout=20,
-            check=True,
-        )
-        heard = other.recv(65536).decode()
-    assert "welcome" in ended.stdout
-    assert [re.sub(HEADER, "", x) for x in heard.splitlines() if "小明 (" in x and "[" in x] == [
-        "早",
-        "well",
-    ]
-
-
-def test_netlab_chat_says_in_one_line_why_it_cannot(daemon: Daemon) -> None:
-    """A port where nothing listens, and a host that does not exist."""
-    for server, why in [
-        ("127.0.0.1:1", "Connection refused"),
-        ("no.invalid:1", "no host is called"),
-    ]:
-        ended = subprocess.run(
-            [NETLAB, "chat", server], input="", encoding="utf-8", capture_output=True, check=False
-        )
-        assert ended.returncode == 1
-        assert why in ended.stderr
-        assert ended.stderr.count("\n") == 1
-    assert daemon.ports
 
 
 def reset(client: socket.socket) -> None:

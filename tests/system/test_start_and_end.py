@@ -133,7 +133,7 @@ def test_a_bad_endpoint_string_is_found_by_check_config(tmp_path: Path) -> None:
     file.write_text('[chat]\nlisten = ["tcp:0", "ssl:0:privateKey=missing.pem"]\n')
     ended = start(tmp_path, "--config=lab.toml", "--check-config")
     assert ended.returncode == 1
-    assert 'chat: listen = "ssl:0:privateKey=missing.pem"' in ended.stderr
+    assert 'lab.toml:2: chat.listen = "ssl:0:privateKey=missing.pem"' in ended.stderr
     assert start(tmp_path, "--check-config").returncode == 0
 
 

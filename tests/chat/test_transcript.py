@@ -1,0 +1,51 @@
+"""netlabsvc.chat.transcript: what was said outlives the daemon."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from netlabsvc.chat.message import News, Said
+from netlabsvc.chat.transcript import FILE, KEPT, Transcript
+
+NOW = 1_700_000_000.25
+
+
+def said(text: str, to: str = "") -> Said:
+    return Said(NOW, "小明", "10.0.0.5:1", (text,), to=to)
+
+
+def test_every_message_is_one_json_line(tmp_path: Path) -> None:
+    """With an exact time, who, from where, and what; flushed at once."""
+    transcript = Transcript(tmp_path, 1 << 20)
+    transcript.write(said("你好").records(), NOW)
+    transcript.write(News("ada left", "left", "ada", "10.0.0.6:2").records(), NOW)
+    first, second = (json.loads(x) for x in (tmp_path / FILE).read_text("utf-8").splitlines())
+    assert (first["event"], first["name"], first["text"]) == ("said", "小明", "你好")
+    assert first["peer"] == "10.0.0.5:1"
+    assert first["ts"][19:23] == ".250"
+    assert second["event"] == "left"
+
+
+def test_the_history_comes_back_after_a_restart(tmp_path: Path) -> None:
+    """The last lines to all, also from the file before; whispers and torn lines do not."""
+    transcript = Transcript(tmp_path, 4096)
+    for number in range(30):
+        transcript.write(said(f"m{number} {'x' * 200}").records(), NOW)
+    transcript.write(said("secret", to="ada").records(), NOW)
+    transcript.close()
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(b'{"ts": "2026-11-20T14:03:07.250+01:00", "event": "sai')
+    history = Transcript(tmp_path, 4096).history(20)
+    assert [x.texts[0].partition(" ")[0] for x in history] == [f"m{n}" for n in range(10, 30)]
+    assert history[0].time_s == NOW
+
+
+def test_old_files_are_kept_up_to_a_number(tmp_path: Path) -> None:
+    """Rotated by size: .1 is the newest of them."""
+    transcript = Transcript(tmp_path, 100)
+    for number in range(20):
+        transcript.write(said(f"m{number}" + "x" * 100).records(), NOW)
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert names == [FILE, *(f"{FILE}.{n}" for n in range(1, KEPT + 1))]
+    assert "m19" in (tmp_path / f"{FILE}.1").read_text()

@@ -1,0 +1,99 @@
+"""netlab mail as a process, as a user starts it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import pytest_twisted
+from twisted.internet.utils import getProcessOutputAndValue
+
+from mail.running import listening, sandbox
+
+PLAIN = ("--from", "ada@lab", "--to", "bob@lab")
+
+
+class Ended(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+async def netlab_mail(port: int, *arguments: str, stdin: bytes = b"") -> Ended:
+    """What `netlab mail --server 127.0.0.1:port ...` prints, and its status."""
+    code = "from netlabsvc.cli.main import main; main(prog_name='netlab')"
+    command = ["-c", code, "mail", "--server", f"127.0.0.1:{port}", *arguments]
+    out, err, status = await getProcessOutputAndValue(
+        sys.executable, command, env=os.environ, stdinBytes=stdin
+    )
+    return Ended(status, out.decode(), err.decode())
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_mail_from_stdin(tmp_path: Path) -> None:
+    """The text is what was piped in; one line says that it was delivered."""
+    async with sandbox(tmp_path) as running:
+        ended = await netlab_mail(
+            running.port, *PLAIN, "--subject", "你好", stdin="正文\n".encode()
+        )
+        assert ended == (0, "delivered to bob@lab: 250 2.0.0 kept as 1\n", "")
+        (message,) = running.messages()
+    assert b"\r\nTo: bob@lab\r\nSubject: =?utf-8?" in message
+    assert b"\r\nMessage-ID: <" in message
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_dialogue_can_be_watched(tmp_path: Path) -> None:
+    """With -v each line of both sides is on stderr, in its order."""
+    async with sandbox(tmp_path) as running:
+        to = ("--to", "bob@lab,eve@lab", "--to", "小@例")
+        ended = await netlab_mail(running.port, "--from", "ada@lab", *to, "--body", "hi", "-v")
+    assert ended.status == 0
+    starts = [line[:12] for line in ended.err.splitlines() if line.startswith("C: ")]
+    assert starts[1:] == [
+        *("C: MAIL FROM", "C: RCPT TO:<", "C: RCPT TO:<", "C: RCPT TO:<"),
+        *("C: DATA     ", starts[6], "C: .        ", "C: QUIT     "),
+    ]
+    assert ended.err.startswith("S: 220 lab.example ESMTP")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "complaint"),
+    [
+        (("--from", "ada@lab"), 64, "Missing option '--to'"),
+        ((*PLAIN, "--server", "x:y"), 64, "'y' is no port"),
+        ((*PLAIN, "--to", "eve@la b"), 65, "Error: 'eve@la b': a blank at character 7"),
+        ((*PLAIN, "--to", "eve@lab,"), 65, "nothing between two commas"),
+        (
+            (*PLAIN, "--subject", "a\r\nBcc: eve@lab"),
+            65,
+            "CR at character 2 of the value of Subject",
+        ),
+        ((*PLAIN, "--server", "no-such-host.invalid:25"), 68, "host not found"),
+        (PLAIN, 69, "cannot connect: Connection was refused"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_what_cannot_be_sent(arguments: tuple[str, ...], status: int, complaint: str) -> None:
+    """The status says what kind of mistake it is, the last line on stderr names it."""
+    async with listening() as port:
+        pass
+    ended = await netlab_mail(port, *arguments, "--body", "hi")
+    assert (ended.status, ended.out) == (status, "")
+    assert complaint in ended.err.splitlines()[-1]
+    assert "Traceback" not in ended.err
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_refusal_and_a_text_that_is_none() -> None:
+    """What a server said is shown on one line; bytes that are no text are not sent."""
+    script = (b"220 x\r\n", "EHLO", b"250 x\r\n", "MAIL", b"553-you\r\n553 no\r\n", "QUIT", None)
+    async with listening(*script) as port:
+        ended = await netlab_mail(port, *PLAIN, "--body", "hi")
+        assert ended.status == 69
+        assert ended.err == f"Error: 127.0.0.1 port {port}: MAIL refused: 553 you no\n"
+        ended = await netlab_mail(port, *PLAIN, stdin=b"ok\xff")
+        assert (ended.status, ended.err) == (65, "Error: the text is not UTF-8 at byte 3\n")
