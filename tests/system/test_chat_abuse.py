@@ -23,7 +23,8 @@ from support.outside import need
 #: Two seconds for every line, or, where a machine is quiet enough, 100 ms for 99 of 100.
 LENIENT, STRICT = (2.0, 1.0), (0.1, 0.99)
 BOUNDS = pytest.mark.parametrize(
-    ("within_s", "share"), [LENIENT, pytest.param(*STRICT, marks=pytest.mark.soak)]
+    ("within_s", "share", "rounds"),
+    [(*LENIENT, 1), pytest.param(*STRICT, 10, marks=pytest.mark.soak)],
 )
 
 
@@ -123,17 +124,19 @@ def test_who_stops_reading_is_cut(tmp_path: Path, count: int) -> None:
 
 
 @BOUNDS
-def test_connections_that_are_reset(hub: Daemon, within_s: float, share: float) -> None:
-    """300 come and reset at once, while others join and leave in order."""
+def test_connections_that_are_reset(
+    hub: Daemon, within_s: float, share: float, rounds: int
+) -> None:
+    """300 come and reset at once, while others join."""
     with answering(hub.ports["chat"], within_s, share), Crowd(hub.ports["chat"]) as crowd:
-        for number in range(300):
+        for number in range(300 * rounds):
             client = connect(hub)
             if number % 3 == 1:
                 client.sendall(b"half a li")
             if number % 3 == 2:
                 client.recv(10)
             reset(client)
-            if number % 10 == 0:
+            if number % (10 * rounds) == 0:
                 crowd.join(1)
         crowd.rest(1.5)
         crowd.voices[0].forget()
@@ -147,11 +150,11 @@ def test_connections_that_are_reset(hub: Daemon, within_s: float, share: float) 
 
 
 @BOUNDS
-def test_port_scans(hub: Daemon, within_s: float, share: float) -> None:
+def test_port_scans(hub: Daemon, within_s: float, share: float, rounds: int) -> None:
     """300 times nc -z."""
     nc, port = need("nc"), str(hub.ports["chat"])
     with answering(hub.ports["chat"], within_s, share):
-        for _ in range(300):
+        for _ in range(300 * rounds):
             subprocess.run([nc, "-z", "127.0.0.1", port], check=True)
 
 
@@ -169,12 +172,12 @@ def test_half_closed_connections(hub: Daemon) -> None:
 
 
 @BOUNDS
-def test_bytes_without_a_line_end(hub: Daemon, within_s: float, share: float) -> None:
+def test_bytes_without_a_line_end(hub: Daemon, within_s: float, share: float, rounds: int) -> None:
     """100 clients send them for ever: no memory grows, and each is told what is wrong."""
     with Crowd(hub.ports["chat"], 100) as crowd:
         before_mb = memory_mb(hub, "VmRSS")
         with answering(hub.ports["chat"], within_s, share):
-            end = time.monotonic() + 1
+            end = time.monotonic() + rounds
             while time.monotonic() < end:
                 for voice in crowd.voices:
                     if not voice.unsent and not voice.ended:
@@ -313,6 +316,45 @@ def test_a_request_of_http_is_a_text_to_talk_about(hub: Daemon) -> None:
         crowd.send(ada, b"GET / HTTP/1.1\n")
         crowd.run(lambda: b"GET / HTTP/1.1\n" in bob.heard or ada.ended)
         assert not ada.ended
+
+
+def test_a_paste_is_not_told_that_it_has_no_line_end(hub: Daemon) -> None:
+    """It waits for its turn, which is not its fault."""
+    with Crowd(hub.ports["chat"], 1) as crowd:
+        paste = b"".join(b"line %d of what somebody has pasted\n" % n for n in range(3000))
+        crowd.send(crowd.voices[0], paste)
+        crowd.rest(2.7)
+        assert b"line end" not in crowd.voices[0].heard
+
+
+def test_a_program_that_sends_in_a_loop_and_ends(hub: Daemon) -> None:
+    """All of its 40 lines are heard, though it reads nothing and the rate makes it wait."""
+    with Crowd(hub.ports["chat"], 1) as crowd:
+        with connect(hub) as hasty:
+            hasty.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for number in range(40):
+                hasty.send(b"line %d\n" % number)
+                time.sleep(0.001)
+        crowd.run(lambda: b"left:" in crowd.voices[0].heard)
+        texts = [line.rpartition(b"): ")[2] for line in crowd.voices[0].said()]
+        assert texts == [b"line %d" % number for number in range(40)]
+
+
+def test_who_was_turned_away_takes_no_place(tmp_path: Path) -> None:
+    """When a member of a full hub leaves, the next client is let in, whoever knocked meanwhile."""
+    with (
+        Daemon(tmp_path, "--services=chat", "--chat-max-clients=5") as hub,
+        Crowd(hub.ports["chat"], 5) as crowd,
+        ExitStack() as stack,
+    ):
+        for _ in range(20):
+            assert b"full" in stack.enter_context(connect(hub)).recv(4096)
+        crowd.send(crowd.voices[0], b"q\n")
+        crowd.run(lambda: b"left: quit" in crowd.voices[1].heard and crowd.voices[0].ended)
+        crowd.voices[0].sock.close()
+        hub.wait_for("left: quit")
+        with connect(hub) as late:
+            assert b"welcome" in late.recv(4096)
 
 
 @pytest.mark.soak

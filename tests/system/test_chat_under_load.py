@@ -164,6 +164,8 @@ def test_ten_thousand_idle_clients(tmp_path: Path) -> None:
         crowd.rest(3)
         each_kb = (memory_kb(hub) - before_kb) / count
         print(f"{each_kb:.1f} kB for each of {count} idle clients")
+        for voice in crowd.voices:
+            voice.forget()
         crowd.send(crowd.voices[0], b"does this reach you all\n")
         asked = time.monotonic()
         settle(crowd, crowd.voices[1:], 1)
