@@ -15,6 +15,7 @@ PACKAGES = {
     "expect": "expect",
     "curl": "curl",
     "openssl": "openssl",
+    "socat": "socat",
     "swaks": "swaks",
     "tmux": "tmux",
 }
