@@ -10,6 +10,7 @@ Each stands on twisted.protocols.basic: LineReceiver, its raw mode, and Int32Str
 from __future__ import annotations
 
 import re
+from collections import deque
 from typing import TypeAlias
 
 from twisted.internet.interfaces import IAddress, IDelayedCall
@@ -52,6 +53,7 @@ class LineSession(Session, LineReceiver):
         self._hinted = False
 
     def dataReceived(self, data: bytes) -> None:
+        self.count(data)
         if self.closing:
             return
         if self._head is not None and self._spoke_tls(data):
@@ -137,7 +139,9 @@ class LineSession(Session, LineReceiver):
             self._hint = self.room.reactor.callLater(HINT_S, self._give_hint)
 
     def _give_hint(self) -> None:
-        if not self.closing and self.line_mode:
+        if self.held:  # what stands without an end may only wait for its turn
+            self._hint = self.room.reactor.callLater(HINT_S, self._give_hint)
+        elif not self.closing and self.line_mode:
             self._hinted = True
             self.tell(HINT)
 
@@ -153,11 +157,19 @@ class RawSession(Session, LineReceiver):
     def __init__(self, room: Room, peer: str) -> None:
         super().__init__(room, peer)
         self.setRawMode()
+        self._chunks: deque[bytes] = deque()  # that came while the client was held
         self._part = b""  # of a character that came in two chunks
 
     def greeted(self) -> bool:
         """A program that wants its own bytes back wants nothing else."""
         return self.hub.mode != "echo"
+
+    def dataReceived(self, data: bytes) -> None:
+        self.count(data)
+        if data:
+            self._chunks.append(data)
+        while self._chunks and not self.paused:
+            super().dataReceived(self._chunks.popleft())
 
     def rawDataReceived(self, data: bytes) -> None:
         if self.closing:
@@ -169,13 +181,13 @@ class RawSession(Session, LineReceiver):
         data = self._part + data
         cut = len(data) - unfinished(data, self.style.encoding)
         data, self._part = data[:cut], data[cut:]
-        self._hear(data)
+        self._take(data)
 
     def last_words(self) -> None:
         part, self._part = self._part, b""
-        self._hear(part)
+        self._take(part)
 
-    def _hear(self, data: bytes) -> None:
+    def _take(self, data: bytes) -> None:
         if len(data) > self.longest:
             self.tell(f"a message may have {self.longest} bytes; yours was longer")
         elif data:
@@ -194,6 +206,7 @@ class LengthSession(Session, Int32StringReceiver):
         self._texts: list[bytes] = []
 
     def dataReceived(self, data: bytes) -> None:
+        self.count(data)
         if self.closing:
             return
         super().dataReceived(data)

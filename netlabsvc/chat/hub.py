@@ -56,7 +56,7 @@ class Member(Protocol):
     peer: str
     style: Style
 
-    def deliver(self, data: bytes) -> None:
+    def deliver(self, data: bytes | memoryview) -> None:
         """Send, or queue; never raises."""
 
     def close(self) -> None:
@@ -248,9 +248,8 @@ class Hub:
         if mode not in MODES:
             raise ValueError(f"there is no mode {mode}; the modes are {', '.join(MODES)}")
         self.mode = mode
-        for member in self.seats:
-            member.release("desk")
         self.announce(f"the mode is now {mode}: {MODES[mode]}")
+        self._release_from_the_desk()
 
     def set_topic(self, topic: str) -> None:
         """What newcomers are told the room is about; empty: nothing."""
@@ -306,9 +305,7 @@ class Hub:
     def take(self, number: int) -> Line | None:
         """The oldest line of a client that waits for an operator."""
         line = self.desk.take(number)
-        member = self.seats.at(number)
-        if member is not None:
-            member.release("desk")
+        self._release_from_the_desk()
         return line
 
     def answer(self, number: int, text: str) -> None:
@@ -323,10 +320,19 @@ class Hub:
         self._turn.unheard(said)
         self._private(said, member)
 
+    def _release_from_the_desk(self) -> None:
+        """Listen again to those for whose lines there is room, or who talk to others now."""
+        for member in tuple(self.seats):  # what they have to say may end their stay
+            if member in self.seats and (
+                self.mode != "operator" or self.desk.has_room(self.seats[member].number)
+            ):
+                member.release("desk")
+
     def _to_the_desk(self, member: Member, seat: Seat, texts: Iterable[str]) -> None:
         for text in texts:
-            if not self.desk.put(seat.number, seat.name, seat.heard_s, text):
-                member.hold("desk")
+            self.desk.put(seat.number, seat.name, seat.heard_s, text)
+        if not self.desk.has_room(seat.number):
+            member.hold("desk")
         if not self.desk.operators and not seat.kept_waiting:
             seat.kept_waiting = True
             self.tell(member, _NO_OPERATOR)

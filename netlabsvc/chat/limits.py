@@ -35,6 +35,8 @@ class Bounds:
     :ivar low_bytes: below it they go on.
     :ivar reading_s: who made no progress for so long does not read, and pauses nobody.
     :ivar over_s: so long without progress, over the bound, is enough to be cut.
+    :ivar patience_s: so long others wait for one reader; who has not caught up by then reads too
+        slowly for this room: it pauses nobody any more, and is cut over the bound.
     """
 
     queue_bytes: int | None = 1024 * 1024
@@ -43,6 +45,7 @@ class Bounds:
     low_bytes: int = 64 * 1024
     reading_s: float = 0.1
     over_s: float = 1.0
+    patience_s: float = 1.0
 
     @classmethod
     def of(cls, queue_bytes: int | None, stall_s: float | None) -> Bounds:
@@ -54,19 +57,28 @@ class Bounds:
 class Backlog:
     """What one reader has not taken yet, watched over time."""
 
-    __slots__ = ("_bounds", "_left_bytes", "_moved_s", "queued_bytes")
+    __slots__ = ("_bounds", "_far_s", "_left_bytes", "_moved_s", "queued_bytes")
 
     def __init__(self, bounds: Bounds, now_s: float) -> None:
         self._bounds = bounds
         self._left_bytes = -1
         self._moved_s = now_s
+        self._far_s: float | None = None  # since when it has been far behind, by its own fault
         self.queued_bytes = 0
 
-    def observe(self, now_s: float, queued_bytes: int, left_bytes: int) -> None:
-        """Note what waits and how many bytes have left for good (acknowledged by the peer)."""
+    def observe(self, now_s: float, queued_bytes: int, left_bytes: int, blocked: bool) -> None:
+        """Note what waits and how many bytes have left for good (acknowledged by the peer).
+
+        :param blocked: whether the kernel holds bytes that the peer has not taken; otherwise the
+            reader waits for us, not we for the reader.
+        """
         if left_bytes != self._left_bytes or queued_bytes == 0:
             self._left_bytes = left_bytes
             self._moved_s = now_s
+        if queued_bytes <= self._bounds.low_bytes:
+            self._far_s = None
+        elif self._far_s is None or not blocked:
+            self._far_s = now_s
         self.queued_bytes = queued_bytes
 
     def pauses_others(self, now_s: float, closed: bool) -> bool:
@@ -76,7 +88,7 @@ class Backlog:
         """
         reads = now_s - self._moved_s < self._bounds.reading_s
         mark = self._bounds.low_bytes if closed else self._bounds.high_bytes
-        return reads and self.queued_bytes > mark
+        return reads and self.queued_bytes > mark and not self._too_slow(now_s)
 
     def verdict(self, now_s: float) -> str | None:
         """Why the reader must be cut, or None."""
@@ -84,6 +96,12 @@ class Backlog:
         stall_s, most = self._bounds.stall_s, self._bounds.queue_bytes
         if stall_s is not None and still_s >= stall_s:
             return f"read nothing for {stall_s:g} s"
-        if most is not None and self.queued_bytes > most and still_s >= self._bounds.over_s:
-            return f"does not read, and more than {most} bytes wait"
+        if most is not None and self.queued_bytes > most:
+            if still_s >= self._bounds.over_s:
+                return f"does not read, and more than {most} bytes wait"
+            if self._too_slow(now_s):
+                return f"reads too slowly, and more than {most} bytes wait"
         return None
+
+    def _too_slow(self, now_s: float) -> bool:
+        return self._far_s is not None and now_s - self._far_s >= self._bounds.patience_s

@@ -83,12 +83,12 @@ class Outlet:
         # it says when it has enough: pulling would keep Twisted's TLS busy with asking.
         transport.registerProducer(self, not self._direct)
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes | memoryview) -> None:
         """Send, or queue; never raises. After `finish` nothing is taken any more."""
         if self._finish is not None:
             return
-        rest: bytes | memoryview = data
-        if self._direct and not self._busy:
+        rest = data
+        if self._direct and not self._busy and not self._queue:
             rest = self._send_now(data)
         if rest:
             if self._queue is None:
@@ -120,7 +120,7 @@ class Outlet:
         acknowledged = acknowledged_bytes(self.sock)
         return self._left_bytes if acknowledged is None else acknowledged
 
-    def _send_now(self, data: bytes) -> bytes | memoryview:
+    def _send_now(self, data: bytes | memoryview) -> bytes | memoryview:
         """Give the kernel what it takes; returns the rest."""
         assert self.sock is not None
         try:
@@ -128,7 +128,8 @@ class Outlet:
         except BlockingIOError:
             return data
         except OSError:
-            # The connection is gone; the reactor learns it when it reads, and says so.
+            # The connection is gone. Who is held is not read from, so nobody else would notice.
+            self._transport.abortConnection()
             return b""
         self._left_bytes += sent
         return b"" if sent == len(data) else memoryview(data)[sent:]
@@ -144,14 +145,10 @@ class Outlet:
                 self._account()
 
     def _account(self) -> None:
-        """What was handed over has left; after the last of it the connection may end."""
+        """What was handed over has left."""
         self.queued_bytes -= self._handed
         self._left_bytes += self._handed
         self._handed = 0
-        if self._finish is not None and not self.queued_bytes:
-            self._transport.unregisterProducer()
-            self._finish()
-        self.sank()
 
     def _take(self, limit: int) -> bytes:
         """Take up to `limit` bytes off the queue."""
@@ -171,9 +168,13 @@ class Outlet:
     def resumeProducing(self) -> None:
         """The transport has sent what it was handed, or can take more."""
         self._busy = False
-        if self._handed:
-            self._account()
+        self._account()
         self._pump()
+        if self._finish is not None and not self.queued_bytes:
+            self._transport.unregisterProducer()
+            self._finish()
+        # Last: whoever is released by it may send again.
+        self.sank()
 
     def pauseProducing(self) -> None:
         """The transport has enough for now."""

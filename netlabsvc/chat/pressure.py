@@ -91,6 +91,8 @@ class Pressure:
         To wait for the next look would leave everyone idle for most of a burst.
         """
         if session.outlet.queued_bytes <= self._bounds.low_bytes:
+            if session in self._behind:
+                self._observe(session, self._behind[session], self._reactor.seconds())
             session.release("queue")
             if session in self._awaited:
                 self._awaited.discard(session)
@@ -116,4 +118,5 @@ class Pressure:
     @staticmethod
     def _observe(session: Flow, backlog: Backlog, now: float) -> None:
         outlet = session.outlet
-        backlog.observe(now, outlet.queued_bytes, outlet.arrived_bytes())
+        blocked = outlet.unacknowledged_bytes() > 0
+        backlog.observe(now, outlet.queued_bytes, outlet.arrived_bytes(), blocked)

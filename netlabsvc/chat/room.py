@@ -42,6 +42,7 @@ class Room:
         self.hub = Hub(self._wake, wall, settings.mode)
         self.pressure = Pressure(Bounds.of(settings.queue, settings.stall_s), reactor)
         self.connections: Connections[Any] = Connections()
+        self.nameless: set[Any] = set()  # those who are asked for a name
         self._wall = wall
         self._summing_up = False
         self._transcript = transcript
@@ -53,7 +54,7 @@ class Room:
     def refusal(self, peer: str) -> str | None:
         """Why a client that has just connected cannot come in."""
         most = self.settings.max_clients
-        if most is not None and len(self.connections) > most:
+        if most is not None and len(self.hub.seats) + len(self.nameless) >= most:
             return f"the hub is full ({most} of {most}); try again later"
         return self.ban(peer)
 
@@ -65,12 +66,18 @@ class Room:
         """Log what happened to a client that has no seat in the hub."""
         self._log.info("{peer} {what}", peer=peer, what=what)
 
+    def forget(self, session: Any) -> None:
+        """A session's connection is lost."""
+        self.nameless.discard(session)
+        self.pressure.gone(session)
+        self.connections.discard(session)
+
     def drain(self) -> Deferred[None]:
         """Say goodbye to everyone; fires when the last connection has gone."""
         self.hub.shut(FAREWELL)
-        for session in self.connections:
-            if session not in self.hub.leaving:
-                session.dismiss(FAREWELL, "shutdown")
+        for session in tuple(self.nameless):
+            session.dismiss(FAREWELL, "shutdown")
+        self._end_turn()
         return self.connections.all_gone()
 
     def abort(self) -> None:

@@ -5,7 +5,8 @@ How bytes become messages is the business of the framing (framing.py), which sta
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
@@ -26,7 +27,12 @@ SEND_BUFFER_BYTES = 64 * 1024
 #: How long answers may still reach a client that ended its input, and how long we read on after
 #: our last word: closing at once would reset the connection, and our last word with it.
 LINGER_S = 1.0
-UNLIMITED = 1 << 31
+#: So much is read ahead of a client that is held.
+READ_AHEAD_BYTES = 16 * 1024
+#: So many lines of what was kept are said when a connection is lost.
+MOST_LAST_LINES = 200
+#: A line is kept in memory, so "off" has a limit, too.
+UNLIMITED = 16 * 1024 * 1024
 ASK_NAME = "what is your name?"
 
 
@@ -35,9 +41,8 @@ class Session:
     """A client of the room. Mixed into a protocol that can be paused (see framing.py)."""
 
     transport: Any
+    #: The protocol's: what comes while it is set is kept, and not parsed.
     paused: bool
-    pauseProducing: Callable[[], None]
-    resumeProducing: Callable[[], None]
     dataReceived: Callable[[bytes], None]
     #: What ends a message to this client; see `Style`.
     end = "\n"
@@ -52,10 +57,14 @@ class Session:
         self._decoder = Decoder()
         rate = room.settings.rate
         self._bucket = TokenBucket(rate, room.settings.burst) if rate is not None else None
-        self._holds: set[str] = set()
         self._nameless = room.settings.login == "prompt"
+        self._holds: set[str] = set()
+        self._pending: Iterator[str] = iter(())  # texts that wait for the next turn
+        self._ahead_bytes = 0
+        self._deaf = False  # too much came while it was held: the transport is not read
         self._ended = False  # the client's side
         self._closing = False  # ours
+        self._lost = False  # both
         self._timer: IDelayedCall | None = None
         self._rate: IDelayedCall | None = None
 
@@ -65,12 +74,14 @@ class Session:
         self.outlet = Outlet(self.transport)
         if self.outlet.sock is not None:
             tune(self.outlet.sock, SEND_BUFFER_BYTES)
+        refusal = self.room.refusal(self.peer)
         self.room.connections.add(self)
-        if refusal := self.room.refusal(self.peer):
+        if refusal:
             self.room.note(self.peer, f"turned away: {refusal}")
             self.tell(refusal)
             self.close()
         elif self._nameless:
+            self.room.nameless.add(self)
             self.room.note(self.peer, "connected, and is asked for a name")
             self.tell(ASK_NAME)
         else:
@@ -81,29 +92,23 @@ class Session:
         return True
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        # What has arrived was said, even if the speaker has gone meanwhile.
-        self._bucket = None
-        self._holds.clear()
-        if self in self.hub.seats:
-            self.paused = False
-            self.dataReceived(b"")
-        if self._nameless and not self._closing:
+        self._lost = True
+        self._say_what_was_kept()
+        if self in self.room.nameless:
             self.room.note(self.peer, "left without a name")
         self.hub.leave(self, "closed" if reason.check(ConnectionDone) else "connection lost")
-        self.room.pressure.gone(self)
-        self.room.connections.discard(self)
-        self._stop_timer()
-        if self._rate is not None and self._rate.active():
-            self._rate.cancel()
+        self.room.forget(self)
+        for call in (self._timer, self._rate):
+            if call is not None and call.active():
+                call.cancel()
 
     def readConnectionLost(self) -> None:
         """The client ended its input, as ``nc -N`` does; answers may still reach it."""
         self._ended = True
         if self._closing:
             self.transport.loseConnection()
-        elif not self.closing:
-            self.last_words()
-            self._start_timer(self._end_of_input)
+        elif not self.closing and not self._holds:
+            self._end_input()
 
     def writeConnectionLost(self) -> None:
         """Our end is closed; what the client still sends is read and dropped."""
@@ -111,27 +116,49 @@ class Session:
     def last_words(self) -> None:
         """Say what the client sent without an end. A framing that keeps such bytes overrides it."""
 
+    def _end_input(self) -> None:
+        """All that came has been heard."""
+        self.last_words()
+        self._start_timer(self._end_of_input)
+
     def _end_of_input(self) -> None:
         self.hub.leave(self, "end of input")
         self._closing = True
         self.outlet.finish(self.transport.loseConnection)
 
+    def _say_what_was_kept(self) -> None:
+        """Who was held said it before the connection went: a pasted text is not lost.
+
+        But no more than that, or a flood would only have to hang up.
+        """
+        self._bucket = None
+        self._holds.clear()
+        self.paused = False
+        if not self.closing:
+            self._hear(itertools.islice(self._pending, MOST_LAST_LINES))
+            self.dataReceived(b"")
+
     # What the hub needs of a member.
 
-    def deliver(self, data: bytes) -> None:
+    def deliver(self, data: bytes | memoryview) -> None:
         self.outlet.send(data)
         if self.outlet.queued_bytes:
             self.room.pressure.behind(self)
 
     def close(self) -> None:
         self._closing = True
+        self.room.nameless.discard(self)
         self._stop_timer()
-        self.release_all()
+        self._listen()
         self.outlet.finish(self._linger)
 
     def _linger(self) -> None:
-        if self._ended or ISSLTransport.providedBy(self.transport):
+        if self._ended:
             self.transport.loseConnection()
+        elif ISSLTransport.providedBy(self.transport):
+            # It waits for the peer's close_notify, which may never come.
+            self.transport.loseConnection()
+            self._start_timer(self.transport.abortConnection)
         else:
             self.transport.loseWriteConnection()
             self._start_timer(self.transport.loseConnection)
@@ -153,23 +180,46 @@ class Session:
         self.hub.leave(self, f"cut: {why}")
         self.transport.abortConnection()
 
-    # Holding: who may not speak now is not read from.
+    # Holding: who may not speak now is not heard. A little of what it sends is read ahead, so that
+    # a program that sends and ends at once is heard to its end.
 
     def hold(self, why: str) -> None:
-        if not self._holds and not self._closing:
-            self.pauseProducing()
         self._holds.add(why)
+        self.paused = True
 
     def release(self, why: str) -> None:
-        if why in self._holds:
-            self._holds.discard(why)
-            if not self._holds:
-                self.resumeProducing()
+        if why not in self._holds:
+            return
+        self._holds.discard(why)
+        if not self._holds:
+            self.paused = False
+            self._hear(self._pending)
+        if not self._holds:
+            self.dataReceived(b"")
+        if not self._holds:
+            self._listen()
+            if self._ended and self._timer is None and not self.closing:
+                self._end_input()
 
-    def release_all(self) -> None:
-        """Read again, whatever the reason was not to."""
-        for why in tuple(self._holds):
-            self.release(why)
+    def count(self, data: bytes) -> None:
+        """Bytes came: too many while the client is held, and no more are read."""
+        if self._holds:
+            self._ahead_bytes += len(data)
+            if self._ahead_bytes > READ_AHEAD_BYTES and not self._deaf:
+                self._deaf = True
+                self.transport.pauseProducing()
+
+    @property
+    def held(self) -> bool:
+        """Whether what the client sends waits."""
+        return bool(self._holds)
+
+    def _listen(self) -> None:
+        """Read again."""
+        self._ahead_bytes = 0
+        if self._deaf and not self._ended:
+            self.transport.resumeProducing()
+        self._deaf = False
 
     # What the framing hands over.
 
@@ -179,7 +229,7 @@ class Session:
         return self._closing or not (self._nameless or self in self.hub.seats)
 
     def spend(self) -> None:
-        """One message came: when the client is too fast, it is not read for a while."""
+        """One message came: when the client is too fast, it is held for a while."""
         if self._bucket is not None and (wait_s := self._bucket.take(self.room.reactor.seconds())):
             self.hold("rate")
             self._rate = self.room.reactor.callLater(wait_s, self.release, "rate")
@@ -188,24 +238,37 @@ class Session:
         """Hand over what came in one chunk; many lines at once cost little more than one."""
         if self.closing or not lines:
             return
+        if self._lost:
+            lines = lines[:MOST_LAST_LINES]
         texts = self._decoder.decode(lines)
         if self._decoder.encoding != self.style.encoding:
             self.style = Style.of(self._decoder.encoding, self.style.end)
-        if self._nameless:
-            texts = self._introduce(texts)
-        said: list[str] = []
-        for text in texts:
-            if text[:1] == "/" or text in commands.LEAVE:
-                self._say(said)
-                said = []
-                commands.run(self.hub, self, text)
-                if self not in self.hub.seats:
-                    return
-            else:
-                said.append(text)
-        self._say(said)
+        self._hear(itertools.chain(self._pending, texts))
         if self.room.pressure.full:
             self.room.pressure.wait(self)
+
+    def _hear(self, texts: Iterator[str]) -> None:
+        """Say texts and run commands, one command a turn: each may have a long answer."""
+        said: list[str] = []
+        for text in texts:
+            if not self._nameless and text[:1] != "/" and text not in commands.LEAVE:
+                said.append(text)
+                continue
+            self._say(said)
+            said = []
+            if self._nameless:
+                self._introduce(text)
+            else:
+                commands.run(self.hub, self, text)
+            if self.closing:
+                self._pending = iter(())
+                return
+            if not self._lost:
+                self._pending = texts
+                self.hold("turn")
+                self.room.reactor.callLater(0, self.release, "turn")
+                return
+        self._say(said)
 
     def dismiss(self, farewell: str, why: str) -> None:
         """End the connection with a last line."""
@@ -220,23 +283,20 @@ class Session:
         if texts:
             self.hub.say(self, tuple(texts))
 
-    def _introduce(self, texts: list[str]) -> list[str]:
-        """Take the first line as the name; returns the lines behind it."""
-        while texts and self._nameless:
-            name, *texts = texts
-            if name in commands.LEAVE or name == "/quit":
-                self.dismiss("goodbye", "quit")
-                return []
+    def _introduce(self, name: str) -> None:
+        """Take a line as the name."""
+        if name in commands.LEAVE or name == "/quit":
+            self.dismiss("goodbye", "quit")
+        elif refusal := self.room.ban(self.peer):
+            self.dismiss(refusal, "banned")
+        else:
             try:
-                if refusal := self.room.ban(self.peer):
-                    self.dismiss(refusal, "banned")
-                    return []
                 self.hub.enter(self, name.removeprefix("/nick ").strip())
             except ValueError as error:
                 self.tell(f"{error}; {ASK_NAME}")
             else:
                 self._nameless = False
-        return texts
+                self.room.nameless.discard(self)
 
     def tell(self, text: str) -> None:
         """A line of the server to this client, whether it has a seat in the hub or not."""

@@ -30,7 +30,7 @@ class Command(IntEnum):
 
 
 _REFUSALS = {Command.WILL: Command.DONT, Command.DO: Command.WONT}
-AYT_ANSWER = b"[yes, netlab is here]\r\n"
+AYT_ANSWER = b"*** yes, netlab is here\r\n"
 
 
 class Filter:

@@ -33,6 +33,30 @@ _RUBOUT = frozenset("\x08\x7f")
 NAME_LENGTH = 24
 RESERVED_NAMES = frozenset({"server", "operator", "all"})
 _NAME_PUNCTUATION = "_-."
+#: Small letters and digits that a reader takes for one another in some font or other.
+_ALIKE = {
+    ord(other): latin
+    for latin, others in {
+        "a": "аα",
+        "c": "сϲ",
+        "d": "ԁ",
+        "e": "еε",
+        "h": "һ",
+        "i": "l1ӏіι",
+        "j": "ј",
+        "k": "кκ",
+        "o": "0оο",
+        "p": "рρ",
+        "q": "ԛ",
+        "s": "ѕ",
+        "u": "υ",
+        "v": "ѵν",
+        "w": "ԝω",
+        "x": "хχ",
+        "y": "уγ",
+    }.items()
+    for other in others
+}
 #: Letters that show nothing (Hangul fillers): a name made of them could not be told from another.
 _INVISIBLE = "\u115f\u1160\u3164\uffa0"
 #: Writing systems that one name may mix: Japanese and Korean need it.
@@ -136,14 +160,15 @@ def check_name(name: str) -> str:
             )
     if len(scripts := sorted(_scripts(name))) > 1:
         raise ValueError(f"a name keeps to one script; this one mixes {' and '.join(scripts)}")
-    if name.casefold() in RESERVED_NAMES:
+    if fold(name) in map(fold, RESERVED_NAMES):
         raise ValueError(f"{name} is reserved")
     return name
 
 
 def fold(name: str) -> str:
-    """The form in which two names are compared."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    """The form in which two names are compared: letters that look alike are one."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return folded.translate(_ALIKE)
 
 
 def _scripts(name: str) -> set[str]:

@@ -9,37 +9,44 @@ After a restart the room's history comes back from it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
+from errno import EBUSY
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
+from typing import IO
 
 from netlabsvc.chat.message import Record, Said
+from netlabsvc.escape import escape
 
 FILE = "chat.jsonl"
 #: How many old files are kept.
 KEPT = 5
-#: The history stands in the last so many bytes, for sure: 20 lines of at most 64 KiB.
-_TAIL_BYTES = 2 * 1024 * 1024
+#: How much is read at first to find the history; then twice as much, and so on.
+_TAIL_BYTES = 64 * 1024
 
 
 class Transcript:
     """The file, open for appending."""
 
     def __init__(self, directory: Path, rotate_bytes: int) -> None:
-        """:raises OSError: when the file cannot be written."""
+        """:raises OSError: when the file cannot be written, or another daemon writes it."""
         self._path = directory / FILE
         self._rotate_bytes = rotate_bytes
-        self._file = self._path.open("ab")
+        self._file = self._open()
 
     def history(self, most: int) -> list[Said]:
-        """The last lines that were said to all, the oldest first."""
+        """The last lines that were said to all, the oldest first.
+
+        :raises OSError: when a file cannot be read.
+        """
         texts: list[Said] = []
         for path in (self._path, *map(self._old, range(1, KEPT + 1))):
             if len(texts) < most and path.exists():
-                with path.open("rb") as file:
-                    file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-                    texts = [*_said(file), *texts]
-        return texts[-most:]
+                texts = [*_last(path, most - len(texts)), *texts]
+        return texts
 
     def write(self, records: Iterable[Record], now_s: float) -> None:
         """Append what was said in one turn, in one write.
@@ -56,7 +63,22 @@ class Transcript:
             self._rotate()
 
     def close(self) -> None:
-        self._file.close()
+        """What could not be written was told when it could not."""
+        with suppress(OSError):
+            self._file.close()
+
+    def _open(self) -> IO[bytes]:
+        file = self._path.open("ab+")
+        try:
+            flock(file, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise OSError(EBUSY, "another daemon writes it", str(self._path)) from None
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")  # a crash cut the last line
+        return file
 
     def _old(self, number: int) -> Path:
         return self._path.with_name(f"{FILE}.{number}")
@@ -67,17 +89,30 @@ class Transcript:
                 self._old(number).replace(self._old(number + 1))
         self._path.replace(self._old(1))
         self._file.close()
-        self._file = self._path.open("ab")
+        self._file = self._open()
+
+
+def _last(path: Path, most: int) -> list[Said]:
+    """The last lines of one file that were said to all."""
+    size, tail = path.stat().st_size, _TAIL_BYTES
+    while True:
+        with path.open("rb") as file:
+            file.seek(max(0, size - tail))
+            texts = list(_said(file))
+        if len(texts) >= most or tail >= size:
+            return texts[-most:]
+        tail *= 2
 
 
 def _said(lines: Iterable[bytes]) -> Iterator[Said]:
-    """What was said to all; a line that was cut by a crash, or by us, is passed over."""
+    """What was said to all; what a crash, or somebody else, has put there is passed over."""
     for line in lines:
         try:
             entry = json.loads(line)
             if entry["event"] in ("said", "did") and "to" not in entry:
                 time_s = datetime.fromisoformat(entry["ts"]).timestamp()
                 verb = ":" if entry["event"] == "said" else ""
-                yield Said(time_s, entry["name"], entry["peer"], (entry["text"],), verb)
-        except (ValueError, KeyError, TypeError):
+                name, peer, text = (escape(entry[key]) for key in ("name", "peer", "text"))
+                yield Said(time_s, name, peer, (text,), verb)
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue

@@ -19,9 +19,13 @@ class Receiver(Protocol):
 
     style: Style
 
-    def deliver(self, data: bytes) -> None:
+    def deliver(self, data: bytes | memoryview) -> None:
         """Send, or queue; never raises."""
 
+
+#: What is longer is not joined for one member alone: a hundred who speak at once would get a
+#: hundred copies of all that was said.
+JOIN_BYTES = 32 * 1024
 
 R = TypeVar("R", bound=Receiver)
 
@@ -78,11 +82,14 @@ class Turn(Generic[R]):
             if member in cuts:
                 first = self._since.get(member, 0)
                 last = self._until.get(member, len(self._public))
-                data = b"".join(common.cut(first, last, cuts[member]))
-            else:
-                data = common.whole
-            if data:
-                member.deliver(data)
+                pieces = common.cut(first, last, cuts[member])
+                if len(common.whole) <= JOIN_BYTES:
+                    pieces = iter((b"".join(pieces),))
+                for piece in pieces:
+                    if piece:
+                        member.deliver(piece)
+            elif common.whole:
+                member.deliver(common.whole)
 
 
 class _Joined:
@@ -94,14 +101,17 @@ class _Joined:
         self._style = style
         self._begins = [0, *accumulate(map(len, parts))]
 
-    def cut(self, first: int, last: int, cuts: list[tuple[int, Message | None]]) -> Iterator[bytes]:
+    def cut(
+        self, first: int, last: int, cuts: list[tuple[int, Message | None]]
+    ) -> Iterator[bytes | memoryview]:
         """The pieces for a member that was here from message `first` to before `last`."""
+        whole = memoryview(self.whole)
         at = self._begins[first]
         for place, message in cuts:
-            yield self.whole[at : self._begins[place]]
+            yield whole[at : self._begins[place]]
             if message is None:
                 at = self._begins[place + 1]
             else:
                 at = self._begins[place]
                 yield message.encode(self._style)
-        yield self.whole[at : self._begins[last]]
+        yield whole[at : self._begins[last]]

@@ -29,30 +29,46 @@ def test_no_window_holds_more_than_burst_and_rate(pauses: list[float]) -> None:
         assert count <= 5 + 10 * now + 1e-6
 
 
-def test_a_reader_that_reads_is_never_cut_and_pauses_the_writers() -> None:
-    """However much waits for it, as long as bytes leave."""
+def test_a_reader_that_waits_for_us_is_never_cut_and_pauses_the_writers() -> None:
+    """However much waits for it, as long as it takes what it gets."""
     backlog = Backlog(Bounds(), 0.0)
     for step in range(1, 200):
-        backlog.observe(step * 0.05, 2 * MIB, step)
+        backlog.observe(step * 0.05, 2 * MIB, step, blocked=False)
         assert backlog.verdict(step * 0.05) is None
         assert backlog.pauses_others(step * 0.05, closed=False)
-    backlog.observe(10.0, 100 * 1024, 300)
+    backlog.observe(10.0, 100 * 1024, 300, blocked=False)
     assert not backlog.pauses_others(10.0, closed=False)
     assert backlog.pauses_others(10.0, closed=True)
-    backlog.observe(10.0, 10 * 1024, 400)
+    backlog.observe(10.0, 10 * 1024, 400, blocked=False)
     assert not backlog.pauses_others(10.0, closed=True)
 
 
 def test_a_reader_that_stopped_pauses_nobody_and_is_cut() -> None:
     """Over the bound after a second, below it after five."""
     over, below = Backlog(Bounds(), 0.0), Backlog(Bounds(), 0.0)
-    over.observe(0.0, 2 * MIB, 1)
-    below.observe(0.0, 300 * 1024, 1)
+    over.observe(0.0, 2 * MIB, 1, blocked=True)
+    below.observe(0.0, 300 * 1024, 1, blocked=True)
     for now, over_cut, below_cut in [(0.2, False, False), (1.0, True, False), (5.0, True, True)]:
-        over.observe(now, 2 * MIB, 1)
-        below.observe(now, 300 * 1024, 1)
+        over.observe(now, 2 * MIB, 1, blocked=True)
+        below.observe(now, 300 * 1024, 1, blocked=True)
         assert not over.pauses_others(now, closed=False)
         assert (over.verdict(now) is not None, below.verdict(now) is not None) == (
             over_cut,
             below_cut,
         )
+
+
+def test_a_reader_that_is_too_slow_holds_the_room_up_for_a_second_at_most() -> (
+    None
+):
+    """It makes progress all the time; but nobody can freeze a room by reading a little."""
+    backlog = Backlog(Bounds(), 0.0)
+    for step in range(30):
+        backlog.observe(step * 0.05, 300 * 1024, step, blocked=True)
+        assert backlog.pauses_others(step * 0.05, closed=False) == (step < 20)
+        assert backlog.verdict(step * 0.05) is None
+    backlog.observe(1.5, 2 * MIB, 100, blocked=True)
+    assert backlog.verdict(1.5) == "reads too slowly, and more than 1048576 bytes wait"
+    backlog.observe(1.55, 60 * 1024, 200, blocked=True)
+    backlog.observe(1.6, 300 * 1024, 300, blocked=True)
+    assert backlog.pauses_others(1.6, closed=False)

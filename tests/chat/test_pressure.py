@@ -14,7 +14,8 @@ def stuff(speaker: Client, lines: int) -> None:
 
 
 def paused(client: Client) -> bool:
-    return client.transport.producerState == "paused"
+    """Whether what the client says waits."""
+    return client.session.held
 
 
 def test_who_writes_waits_for_a_slow_reader_and_goes_on_when_it_has_caught_up() -> None:

@@ -108,12 +108,12 @@ def test_fast_lines_wait_and_none_is_dropped() -> None:
     reader.lines()
     speaker.send(b"".join(b"%d\n" % n for n in range(20)))
     assert reader.texts() == [str(n) for n in range(5)]
-    assert speaker.transport.producerState == "paused"
+    assert speaker.session.held
     for n in range(5, 20):
         chat.turn(0.125)
         assert reader.texts() == [str(n)]
     chat.turn(0.125)
-    assert speaker.transport.producerState == "producing"
+    assert not speaker.session.held
 
 
 def test_lines_that_arrived_are_said_even_if_their_speaker_has_gone() -> None:
@@ -249,3 +249,72 @@ def test_nothing_is_left_to_do_for_a_client_that_has_gone() -> None:
     chat.turn()
     chat.turn(0.1)
     assert chat.clock.getDelayedCalls() == []
+
+
+def test_a_little_is_read_ahead_of_a_client_that_is_held_and_then_no_more() -> None:
+    """Its own kernel makes it wait; when its turn comes it is read again, and nothing is lost."""
+    chat = Chat(rate=8.0, burst=1)
+    reader, speaker = chat.join(), chat.join()
+    reader.lines()
+    speaker.send(b"first\n")
+    speaker.send(b"x" * 1000 + b"\n")
+    assert speaker.transport.producerState == "producing"
+    for _ in range(20):
+        speaker.send(b"x" * 1000 + b"\n")
+    assert speaker.transport.producerState == "paused"
+    for _ in range(25):
+        chat.turn(0.125)
+    assert speaker.transport.producerState == "producing"
+    assert len(reader.texts()) == 22
+
+
+def test_a_flood_of_who_hangs_up_is_cut_short() -> None:
+    """A pasted text is heard to its end; sixty thousand lines are not."""
+    chat = Chat()
+    reader, speaker = chat.join(), chat.join()
+    reader.lines()
+    speaker.send(b"\n" * 60_000)
+    speaker.session.connectionLost(Failure(ConnectionLost()))
+    chat.turn()
+    assert 200 <= len(reader.texts()) <= 250
+
+
+def test_commands_keep_their_place_among_lines() -> None:
+    """They are run one in a turn, and what stands behind them waits for them."""
+    chat = Chat(rate=None)
+    reader, speaker = chat.join(), chat.join()
+    reader.lines()
+    speaker.send(b"/who\n" * 3 + b"before\n/nick eve\nlast\n", b"and more\n")
+    assert len(speaker.lines()) == 7
+    assert [line.partition(")")[2] for line in reader.lines()] == [
+        ": before",
+        " is now eve",
+        ": last",
+        ": and more",
+    ]
+
+
+def test_the_end_of_input_waits_for_what_is_held() -> None:
+    """nc -N with more lines than the rate allows: all are said before it leaves."""
+    chat = Chat(rate=8.0, burst=1)
+    reader, speaker = chat.join(), chat.join()
+    reader.lines()
+    speaker.send(b"one\ntwo\nthree")
+    speaker.session.readConnectionLost()
+    chat.turn(0.125)
+    chat.turn(0.125)
+    assert reader.texts() == ["one", "two", "three"]
+    chat.turn(0.9)
+    assert not speaker.transport.disconnecting
+    chat.turn(0.2)
+    assert speaker.transport.disconnecting
+
+
+def test_who_was_turned_away_or_said_goodbye_takes_no_place() -> None:
+    """However long it takes to hang up."""
+    chat = Chat(max_clients=2)
+    first, _ = chat.join(), chat.join()
+    for _ in range(3):
+        assert "full" in chat.join().greeting[0]
+    first.send(b"q\n")
+    assert "welcome" in chat.join().greeting[0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from netlabsvc.chat.message import News, Said
 from netlabsvc.chat.transcript import FILE, KEPT, Transcript
 
@@ -49,3 +51,45 @@ def test_old_files_are_kept_up_to_a_number(tmp_path: Path) -> None:
     names = sorted(p.name for p in tmp_path.iterdir())
     assert names == [FILE, *(f"{FILE}.{n}" for n in range(1, KEPT + 1))]
     assert "m19" in (tmp_path / f"{FILE}.1").read_text()
+
+
+def test_what_comes_after_a_torn_line_is_not_lost_with_it(tmp_path: Path) -> None:
+    """A crash in the middle of a line costs that line alone."""
+    (tmp_path / FILE).write_bytes(b'{"ts": "2026-11-20T14:03:07.250+01:00", "event": "sai')
+    transcript = Transcript(tmp_path, 4096)
+    transcript.write(said("after").records(), NOW)
+    assert [x.texts for x in transcript.history(20)] == [("after",)]
+
+
+def test_a_file_of_two_daemons_is_refused(tmp_path: Path) -> None:
+    """The second is told so; each would else move the other's file away."""
+    first = Transcript(tmp_path, 4096)
+    with pytest.raises(OSError, match="another daemon writes it"):
+        Transcript(tmp_path, 4096)
+    first.close()
+    Transcript(tmp_path, 4096).close()
+
+
+def test_a_history_that_somebody_wrote_forges_nothing(tmp_path: Path) -> None:
+    """Wrong types, depth and line ends are passed over or escaped."""
+    good = {"ts": "2026-11-20T14:03:07.250+01:00", "event": "said", "name": "a", "peer": "b:1"}
+    lines = [
+        json.dumps({**good, "text": 5}),
+        json.dumps({**good, "name": ["a"], "text": "x"}),
+        json.dumps([good]),
+        "[" * 100_000,
+        json.dumps({**good, "text": "a\n*** root left"}),
+    ]
+    (tmp_path / FILE).write_text("\n".join(lines) + "\n")
+    (only,) = Transcript(tmp_path, 1 << 20).history(20)
+    assert only.texts == (r"a\n*** root left",)
+
+
+def test_the_history_is_found_behind_much_that_is_none(tmp_path: Path) -> None:
+    """However many came and went since somebody said something."""
+    transcript = Transcript(tmp_path, 1 << 30)
+    transcript.write(said("long ago").records(), NOW)
+    joined = News("x joined " + "x" * 500, "joined", "x" * 500, "10.0.0.6:2")
+    for _ in range(20):
+        transcript.write([*joined.records()] * 200, NOW)
+    assert [x.texts for x in transcript.history(20)] == [("long ago",)]

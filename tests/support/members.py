@@ -16,7 +16,7 @@ class Listener:
         self.closed = False
         self.held = False
 
-    def deliver(self, data: bytes) -> None:
+    def deliver(self, data: bytes | memoryview) -> None:
         self.heard += data
 
     def close(self) -> None:
