@@ -142,7 +142,7 @@ class Hub:
         if self._crowd:
             parts = [f"{self._crowd[event]} {event}" for event in sorted(self._crowd)]
             self._crowd.clear()
-            self._say_to_all(Notice(f"{', '.join(parts)}; {len(self.seats)} are here"))
+            self._public(Notice(f"{', '.join(parts)}; {len(self.seats)} are here"))
 
     @property
     def crowded(self) -> bool:
@@ -361,10 +361,6 @@ class Hub:
     def _public(self, message: Message, but: Member | None = None) -> None:
         self._turn.public(message, but)
         self._rouse()
-
-    def _say_to_all(self, notice: Notice) -> None:
-        for member in self.seats:
-            self._private(notice, member)
 
     def _private(self, message: Message, to: Member) -> None:
         self._turn.private(message, to)

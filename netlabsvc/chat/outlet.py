@@ -52,6 +52,7 @@ class Outlet:
     """The sending side of one connection.
 
     :ivar queued_bytes: what is not in the kernel yet.
+    :ivar rose: called whenever `queued_bytes` has become more.
     :ivar sank: called whenever `queued_bytes` has become less.
     """
 
@@ -59,11 +60,13 @@ class Outlet:
         "_busy",
         "_direct",
         "_finish",
+        "_free",
         "_handed",
         "_left_bytes",
         "_queue",
         "_transport",
         "queued_bytes",
+        "rose",
         "sank",
         "sock",
     )
@@ -71,11 +74,13 @@ class Outlet:
     def __init__(self, transport: Any) -> None:
         self.sock = plain_socket(transport)
         self.queued_bytes = 0
+        self.rose: Callable[[], None] = nothing
         self.sank: Callable[[], None] = nothing
         self._transport = transport
         self._direct = self.sock is not None and not ISSLTransport.providedBy(transport)
         self._queue: deque[bytes | memoryview] | None = None
         self._busy = False
+        self._free = self._direct  # nothing waits: what comes goes to the socket at once
         self._handed = 0
         self._left_bytes = 0
         self._finish: Callable[[], None] | None = None
@@ -84,23 +89,38 @@ class Outlet:
         transport.registerProducer(self, not self._direct)
 
     def send(self, data: bytes | memoryview) -> None:
-        """Send, or queue; never raises. After `finish` nothing is taken any more."""
-        if self._finish is not None:
-            return
-        rest = data
-        if self._direct and not self._busy and not self._queue:
-            rest = self._send_now(data)
-        if rest:
+        """Send, or queue; never raises. After `finish` nothing is taken any more.
+
+        Every copy of every message comes through here: it is as short as it can be.
+        """
+        if self._free:
+            try:
+                sent = self.sock.send(data)  # type: ignore[union-attr]
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                # The connection is gone. Who is held is not read from, so nobody else would notice.
+                self._transport.abortConnection()
+                return
+            self._left_bytes += sent
+            if sent == len(data):
+                return
+            data = memoryview(data)[sent:]
+        if self._finish is None:
+            self._free = False
             if self._queue is None:
                 self._queue = deque()
-            self._queue.append(rest)
-            self.queued_bytes += len(rest)
+            self._queue.append(data)
+            self.queued_bytes += len(data)
             self._pump()
+            if self.queued_bytes:
+                self.rose()
 
     def finish(self, then: Callable[[], None]) -> None:
         """Send what waits, then call `then`, once; a connection that is lost calls nothing."""
         if self._finish is None:
             self._finish = then
+            self._free = False
             if not self.queued_bytes:
                 self._transport.unregisterProducer()
                 then()
@@ -119,20 +139,6 @@ class Outlet:
         """
         acknowledged = acknowledged_bytes(self.sock)
         return self._left_bytes if acknowledged is None else acknowledged
-
-    def _send_now(self, data: bytes | memoryview) -> bytes | memoryview:
-        """Give the kernel what it takes; returns the rest."""
-        assert self.sock is not None
-        try:
-            sent = self.sock.send(data)
-        except BlockingIOError:
-            return data
-        except OSError:
-            # The connection is gone. Who is held is not read from, so nobody else would notice.
-            self._transport.abortConnection()
-            return b""
-        self._left_bytes += sent
-        return b"" if sent == len(data) else memoryview(data)[sent:]
 
     def _pump(self) -> None:
         """Hand pieces to the transport while it takes them."""
@@ -173,6 +179,7 @@ class Outlet:
         if self._finish is not None and not self.queued_bytes:
             self._transport.unregisterProducer()
             self._finish()
+        self._free = self._direct and not self._busy and not self._queue and not self._finish
         # Last: whoever is released by it may send again.
         self.sank()
 
@@ -183,6 +190,7 @@ class Outlet:
     def stopProducing(self) -> None:
         """The connection is gone."""
         self._finish = nothing
+        self._free = False
         self._queue = None
         self.queued_bytes = 0
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
@@ -44,6 +45,8 @@ class Session:
     #: The protocol's: what comes while it is set is kept, and not parsed.
     paused: bool
     dataReceived: Callable[[bytes], None]
+    #: What the hub sends with; set once there is a connection.
+    deliver: Callable[[bytes | memoryview], None]
     #: What ends a message to this client; see `Style`.
     end = "\n"
 
@@ -72,6 +75,8 @@ class Session:
 
     def connectionMade(self) -> None:
         self.outlet = Outlet(self.transport)
+        self.outlet.rose = partial(self.room.pressure.behind, self)
+        self.deliver = self.outlet.send  # not a method of its own: every copy goes through it
         if self.outlet.sock is not None:
             tune(self.outlet.sock, SEND_BUFFER_BYTES)
         refusal = self.room.refusal(self.peer)
@@ -139,11 +144,6 @@ class Session:
             self.dataReceived(b"")
 
     # What the hub needs of a member.
-
-    def deliver(self, data: bytes | memoryview) -> None:
-        self.outlet.send(data)
-        if self.outlet.queued_bytes:
-            self.room.pressure.behind(self)
 
     def close(self) -> None:
         self._closing = True

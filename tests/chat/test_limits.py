@@ -58,9 +58,7 @@ def test_a_reader_that_stopped_pauses_nobody_and_is_cut() -> None:
         )
 
 
-def test_a_reader_that_is_too_slow_holds_the_room_up_for_a_second_at_most() -> (
-    None
-):
+def test_a_reader_that_is_too_slow_holds_the_room_up_for_a_second_at_most() -> None:
     """It makes progress all the time; but nobody can freeze a room by reading a little."""
     backlog = Backlog(Bounds(), 0.0)
     for step in range(30):

@@ -17,6 +17,7 @@ QUIET_S = 3.0
 LIMIT_S = 300.0
 #: Who does not read must be cut within this time.
 CUT_S = 10.0
+_PADDING = b"...."
 _LINE = re.compile(rb"@(\d+) (\d{6}) \.+\r?\n")
 
 
@@ -79,16 +80,26 @@ class Burst:
 
 
 class Tape:
-    """Keeps all that one client hears."""
+    """Keeps all that one client hears.
+
+    :ivar copy_s: when (monotonic) some of a copy last arrived, not only a notice of the server.
+    """
 
     def __init__(self) -> None:
         self.data = bytearray()
+        self.copy_s = 0.0
 
     def __call__(self, buffer: bytearray, size: int) -> None:
         self.data += memoryview(buffer)[:size]
+        if buffer.find(_PADDING, 0, size) >= 0:
+            self.copy_s = time.monotonic()
 
     def copies(self) -> int:
         return self.data.count(b"\n")
+
+    def sum(self) -> tuple[int, int]:
+        """Equal for the same bytes."""
+        return len(self.data), zlib.crc32(self.data)
 
     def whole(self, speakers: set[int], lines: int) -> bool:
         """Whether each line of these speakers is there exactly once, in order."""
@@ -101,17 +112,20 @@ class Tape:
 class Digest:
     """Sums up what one client hears, in less time than it takes to receive it."""
 
-    __slots__ = ("crc", "lines", "size")
+    __slots__ = ("copy_s", "crc", "lines", "size")
 
     def __init__(self) -> None:
         self.size = self.crc = self.lines = 0
+        self.copy_s = 0.0
 
     def __call__(self, buffer: bytearray, size: int) -> None:
         self.size += size
         self.crc = zlib.crc32(memoryview(buffer)[:size], self.crc)
+        if buffer.find(_PADDING, 0, size) >= 0:
+            self.copy_s = time.monotonic()
 
-    def equals(self, tape: Tape) -> bool:
-        return self.size == len(tape.data) and self.crc == zlib.crc32(tape.data)
+    def sum(self) -> tuple[int, int]:
+        return self.size, self.crc
 
 
 class Count(Digest):
@@ -150,11 +164,13 @@ def burst(server: Server, load: Load, directory: Path) -> Burst:
         crowd_s = time.process_time() - crowd_s
         peak_bytes = process.peak_bytes()
         stopped = crowd.clients[: load.stopped]
-        crowd.run(lambda: all(map(ended, stopped)), CUT_S - QUIET_S)
+        if stopped:
+            crowd.run(lambda: all(map(ended, stopped)), CUT_S - QUIET_S)
+            crowd.settle()  # what the room is told of it belongs to what all hear
         return Burst(
             load=load,
             copies=judged.copies(),
-            seconds=crowd.heard_s - begin_s,
+            seconds=judged.last_copy_s() - begin_s,
             cpu_s=cpu_s,
             waited_s=waited_s,
             peak_bytes=peak_bytes,
@@ -180,8 +196,13 @@ class _Judged:
         for client, ear in zip(clients, ears, strict=True):
             client.ear = ear
 
+    def last_copy_s(self) -> float:
+        taped = max(tape.copy_s for tape in [*self._tapes, self._first])
+        return max([taped, *(digest.copy_s for digest in self._digests)])
+
     def same(self) -> int:
-        return 1 + sum(digest.equals(self._first) for digest in self._digests)
+        first = self._first.sum()
+        return 1 + sum(digest.sum() == first for digest in self._digests)
 
     def _everyone(self) -> set[int]:
         return set(range(self._load.speakers))
@@ -201,9 +222,9 @@ class _Judged:
         first = (
             len(everyone) * lines if self._first.whole(everyone, lines) else self._first.copies()
         )
-        each = len(self._first.data) / max(1, first)
+        of_first, each = self._first.sum(), len(self._first.data) / max(1, first)
         for digest in self._digests:
-            if digest.equals(self._first):
+            if digest.sum() == of_first:
                 copies += first
             else:
                 copies += digest.lines or round(digest.size / each)

@@ -120,11 +120,16 @@ def _pace(run: Run) -> None:
     heads = ["", "lost", "CPU s", "waited", "median ms", "99 % ms", "MB"]
     run.report.table(heads, [_pace_row(n, r) for n, all_ in results.items() for r in all_])
     run.report.judge(PACE_LOST, max(result.lost for result in results["netlab"]))
-    if theirs := results.get("ncat --chat"):
-        ours = results["netlab"]
-        run.report.judge(PACE_CPU, min(r.cpu_s for r in ours) / min(r.cpu_s for r in theirs))
-        ages = [min(r.ages.median_ms for r in each) for each in (ours, theirs)]
-        run.report.judge(PACE_AGE, ages[0] / ages[1])
+    if "ncat --chat" in results:
+        # CPU time is no figure of the program alone where others use the machine: who is late
+        # finds more to do at once. So the round counts in which a server waited least.
+        ours, theirs = (min(results[n], key=_waited) for n in ("netlab", "ncat --chat"))
+        run.report.judge(PACE_CPU, ours.cpu_s / theirs.cpu_s)
+        run.report.judge(PACE_AGE, ours.ages.median_ms / theirs.ages.median_ms)
+
+
+def _waited(result: Steady) -> float:
+    return result.waited_s
 
 
 def _pace_row(name: str, result: Steady) -> list[str]:
