@@ -118,7 +118,7 @@ class LineSession(Session, LineReceiver):
                 self.dismiss(_WRONG_DOOR.format("HTTP"), "spoke HTTP")
                 return
             if lines[0].endswith(b"\r"):
-                self.style = Style(self.style.encoding, "\r\n")
+                self.style = Style.of(self.style.encoding, "\r\n")
         self.speak([line.removesuffix(b"\r") for line in lines])
 
     def _spoke_tls(self, data: bytes) -> bool:

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Protocol
 
 Record = tuple[str, Mapping[str, Any]]
@@ -25,6 +25,12 @@ class Style:
 
     encoding: str = "utf-8"
     end: str = "\n"
+
+    @staticmethod
+    @cache
+    def of(encoding: str, end: str) -> Style:
+        """The one object of this style that all clients share."""
+        return Style(encoding, end)
 
     def encode(self, lines: str) -> bytes:
         """Lines that each end with LF, as bytes for this client."""

@@ -19,7 +19,7 @@ from netlabsvc.chat.limits import TokenBucket
 from netlabsvc.chat.message import Notice, Style
 from netlabsvc.chat.outlet import Outlet, tune
 from netlabsvc.chat.room import Room
-from netlabsvc.chat.text import Decoder
+from netlabsvc.chat.text import UTF_8, Decoder
 
 #: Linux doubles it: what the kernel holds for a peer that does not read.
 SEND_BUFFER_BYTES = 64 * 1024
@@ -46,7 +46,7 @@ class Session:
         self.room = room
         self.hub = room.hub
         self.peer = peer
-        self.style = Style(end=self.end)
+        self.style = Style.of(UTF_8, self.end)
         self.longest = room.settings.max_line or UNLIMITED
         self.outlet: Outlet
         self._decoder = Decoder()
@@ -145,7 +145,7 @@ class Session:
 
     def use_encoding(self, encoding: str) -> None:
         self._decoder.latch(encoding)
-        self.style = Style(encoding, self.style.end)
+        self.style = Style.of(encoding, self.style.end)
 
     def cut(self, why: str) -> None:
         """End the connection now; the room learns why."""
@@ -190,7 +190,7 @@ class Session:
             return
         texts = self._decoder.decode(lines)
         if self._decoder.encoding != self.style.encoding:
-            self.style = Style(self._decoder.encoding, self.style.end)
+            self.style = Style.of(self._decoder.encoding, self.style.end)
         if self._nameless:
             texts = self._introduce(texts)
         said: list[str] = []

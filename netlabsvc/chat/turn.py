@@ -66,14 +66,19 @@ class Turn(Generic[R]):
     def deliver(self, members: Iterable[R]) -> None:
         """Hand every member what it is to receive, in the one order of the room."""
         joined: dict[Style, _Joined] = {}
+        cuts = self._cuts
+        style: Style | None = None
         for member in members:
-            style = member.style
-            if (common := joined.get(style)) is None:
-                common = joined[style] = _Joined(self._public, style)
-            if member in self._cuts:
+            # Members share their style objects: to look each up would cost a third of a copy.
+            if member.style is not style:
+                style = member.style
+                if style not in joined:
+                    joined[style] = _Joined(self._public, style)
+                common = joined[style]
+            if member in cuts:
                 first = self._since.get(member, 0)
                 last = self._until.get(member, len(self._public))
-                data = b"".join(common.cut(first, last, self._cuts[member]))
+                data = b"".join(common.cut(first, last, cuts[member]))
             else:
                 data = common.whole
             if data:

@@ -102,3 +102,14 @@ def test_the_bounds_can_be_switched_off() -> None:
     assert not stopped.transport.disconnected
     stopped.session.outlet.resumeProducing()
     assert len(stopped.texts()) == 3001
+
+
+def test_writers_go_on_at_once_when_the_last_reader_has_caught_up() -> None:
+    """No time passes between a reader's last waiting byte and the next read from a writer."""
+    chat = Chat(rate=None)
+    slow, speaker = chat.join(), chat.join()
+    slow.session.outlet.pauseProducing()
+    stuff(speaker, 350)
+    assert paused(speaker)
+    slow.session.outlet.resumeProducing()
+    assert not paused(speaker)

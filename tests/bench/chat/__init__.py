@@ -1,0 +1,1 @@
+"""The chat hub under load, beside other hubs."""
