@@ -65,6 +65,12 @@ class Crowd:
 
     def join(self, size: int) -> list[Voice]:
         """Let some more clients in; returns them when each has read its greeting."""
+        new = self.knock(size)
+        self.run(lambda: all(b"/help" in voice.heard for voice in new))
+        return new
+
+    def knock(self, size: int) -> list[Voice]:
+        """Let some more clients connect, and do not wait for their greetings."""
         new = []
         for _ in range(size):
             voice = Voice(socket.create_connection(("127.0.0.1", self._port), PATIENCE_S))
@@ -73,7 +79,6 @@ class Crowd:
             new.append(voice)
             self.turn(0)
         self.voices += new
-        self.run(lambda: all(b"/help" in voice.heard for voice in new))
         return new
 
     def send(self, voice: Voice, *chunks: bytes) -> None:

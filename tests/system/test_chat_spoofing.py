@@ -157,7 +157,10 @@ def test_names_that_look_alike_are_refused(pair: Pair, mine: str) -> None:
     assert name(pair, mine) not in (mine, unicodedata.normalize("NFKC", mine))
 
 
-@pytest.mark.parametrize("wanted", ["server", "OPERATOR", "Ａll", "***", "[x]", "a b", "a:", "(a"])
+@pytest.mark.parametrize(
+    "wanted", ["server", "OPERATOR", "Ａｌｌ", "***", "[x]", "a b", "a:", "(a"]
+)
 def test_names_that_seem_official_are_refused(pair: Pair, wanted: str) -> None:
     """Reserved words, and whatever could end a header."""
-    assert name(pair, wanted).casefold() != unicodedata.normalize("NFKC", wanted).casefold()
+    seen = unicodedata.normalize("NFKC", name(pair, wanted)).casefold()
+    assert seen != unicodedata.normalize("NFKC", wanted).casefold()
