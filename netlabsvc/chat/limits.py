@@ -96,12 +96,12 @@ class Backlog:
         stall_s, most = self._bounds.stall_s, self._bounds.queue_bytes
         if stall_s is not None and still_s >= stall_s:
             return f"read nothing for {stall_s:g} s"
-        if most is not None and self.queued_bytes > most:
-            if still_s >= self._bounds.over_s:
-                return f"does not read, and more than {most} bytes wait"
-            if self._too_slow(now_s):
-                return f"reads too slowly, and more than {most} bytes wait"
-        return None
+        if most is None or self.queued_bytes <= most:
+            return None
+        if still_s < self._bounds.over_s and not self._too_slow(now_s):
+            return None
+        how = "does not read" if still_s >= self._bounds.reading_s else "reads too slowly"
+        return f"{how}, and more than {most} bytes wait"
 
     def _too_slow(self, now_s: float) -> bool:
         return self._far_s is not None and now_s - self._far_s >= self._bounds.patience_s

@@ -30,6 +30,8 @@ SEND_BUFFER_BYTES = 64 * 1024
 LINGER_S = 1.0
 #: So much is read ahead of a client that is held.
 READ_AHEAD_BYTES = 16 * 1024
+#: So many lines are said in one turn of the reactor, or one command run.
+MOST_LINES_A_TURN = 2000
 #: So many lines of what was kept are said when a connection is lost.
 MOST_LAST_LINES = 200
 #: A line is kept in memory, so "off" has a limit, too.
@@ -248,18 +250,20 @@ class Session:
             self.room.pressure.wait(self)
 
     def _hear(self, texts: Iterator[str]) -> None:
-        """Say texts and run commands, one command a turn: each may have a long answer."""
+        """Say texts and run commands: so much in a turn of the reactor that others have theirs."""
+        if self.closing:
+            return
         said: list[str] = []
         for text in texts:
-            if not self._nameless and text[:1] != "/" and text not in commands.LEAVE:
+            command = self._nameless or text[:1] == "/" or text in commands.LEAVE
+            if not command:
                 said.append(text)
-                continue
+                if len(said) < MOST_LINES_A_TURN:
+                    continue
             self._say(said)
             said = []
-            if self._nameless:
-                self._introduce(text)
-            else:
-                commands.run(self.hub, self, text)
+            if command:
+                self._obey(text)
             if self.closing:
                 self._pending = iter(())
                 return
@@ -269,6 +273,13 @@ class Session:
                 self.room.reactor.callLater(0, self.release, "turn")
                 return
         self._say(said)
+
+    def _obey(self, text: str) -> None:
+        """Take a line for what it is: a name, or a command. Either may have a long answer."""
+        if self._nameless:
+            self._introduce(text)
+        else:
+            commands.run(self.hub, self, text)
 
     def dismiss(self, farewell: str, why: str) -> None:
         """End the connection with a last line."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
+from netlabsvc.chat import commands
 from support.chunks import chunkings
 from support.scripted import Chat
 
@@ -318,3 +319,15 @@ def test_who_was_turned_away_or_said_goodbye_takes_no_place() -> None:
         assert "full" in chat.join().greeting[0]
     first.send(b"q\n")
     assert "welcome" in chat.join().greeting[0]
+
+
+def test_what_waits_for_the_next_turn_goes_with_who_is_removed() -> None:
+    """Nothing is said by who has no seat any more."""
+    chat = Chat(rate=None)
+    reader, speaker = chat.join(), chat.join()
+    reader.lines()
+    speaker.session.dataReceived(b"/time\nlate\n")
+    commands.run_for_operator(chat.room.hub, "/kick guest2")
+    chat.turn()
+    assert reader.texts() == []
+    assert "removed" in speaker.lines()[-1]

@@ -55,6 +55,8 @@ class Pair:
         self.liar, self.utf8, self.gbk = (self.join(daemon) for _ in range(3))
         self.files = {"utf-8": self.utf8.makefile("rb"), "gb18030": self.gbk.makefile("rb")}
         self.gbk.sendall("我们都用这种编码来说话\n".encode("gb18030"))
+        while "我们都用这种编码".encode() not in self.files["utf-8"].readline():
+            pass
         self.peer = b"127.0.0.1:%d" % self.liar.getsockname()[1]
         self.mark = 0
         self.heard()
