@@ -5,11 +5,12 @@ It knows nothing of terminals: what arrives goes to a function, as text that is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.error import ConnectingCancelledError, ConnectionDone
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IPushProducer,
@@ -27,6 +28,8 @@ from netlabsvc.escape import escape
 
 #: Between two attempts to connect: at first, and at most.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+#: A server that ends it sooner (it is full, say) counts as one that could not be reached.
+STEADY_S = 5.0
 
 
 @implementer(IHalfCloseableProtocol)
@@ -78,8 +81,11 @@ class Conversation(LineReceiver):
         self.ended.callback(None if clean else reason.value)
 
 
+@implementer(IPushProducer)
 class Talk:
     """A conversation that may be taken up again when it is lost.
+
+    Of what it hears it is a producer: whoever shows it may pause it.
 
     :ivar heard_s: when the last line came, by the reactor's clock.
     """
@@ -103,53 +109,85 @@ class Talk:
         self._conversation: Conversation | None = None
         self._producer: IPushProducer | None = None
         self._leaving = False
+        self._paused = False
+        #: While there is no conversation: an attempt to connect, or the pause before the next.
+        self._waiting: Deferred[Any] = succeed(None)
 
-    async def run(self, show: Callable[[str], object], begin: Callable[[], object] = int) -> None:
+    async def run(self, show: Callable[[str], object]) -> None:
         """Talk until either side ends it, or for as long as there is hope to be connected again.
 
         :param show: is given each line that comes.
-        :param begin: called once, when the first connection stands.
         :raises twisted.internet.error.ConnectError: or DNSLookupError, as endpoints do.
+        :raises ValueError: what should be a host name is none.
         :raises Exception: what ended the connection, if nobody meant to end it.
         """
-        pause_s, begun = FIRST_PAUSE_S, False
+        pause_s = FIRST_PAUSE_S
         while True:
+            began_s = math.inf
             try:
                 await self._connect(show)
-                if not begun:
-                    begin()
-                begun, pause_s = True, FIRST_PAUSE_S
+                began_s = self._reactor.seconds()
                 await self._listen()
+            except (CancelledError, ConnectingCancelledError):
+                return
             except Exception as error:
-                if not self._reconnect or self._leaving:
+                if not self._reconnect or self._leaving or isinstance(error, ValueError):
                     raise
                 show(f"*** {error}")
             if self._leaving or not self._reconnect:
                 return
+            if self._reactor.seconds() - began_s >= STEADY_S:
+                pause_s = FIRST_PAUSE_S
             show(f"*** not connected; trying again in {pause_s:g} s")
-            await deferLater(self._reactor, pause_s)
+            self._waiting = deferLater(self._reactor, pause_s)
+            try:
+                await self._waiting
+            except CancelledError:
+                return
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def say(self, text: str) -> bool:
         """Send one line; False when there is no connection to send it on."""
         if self._conversation is None:
             return False
-        self._leaving = text in LEAVE or text == "/quit"
+        self._leaving = self._leaving or text in LEAVE or text == "/quit"
         self._conversation.say(text)
         return True
 
-    def finish(self) -> None:
-        """Say that nothing more will come; answers may still arrive."""
+    def finish(self) -> bool:
+        """Say that nothing more will come; answers may still arrive.
+
+        :returns: whether the server learns it. TLS has no half-closed connection: there it learns
+            it when we leave.
+        """
         self._leaving = True
-        # TLS has no half-closed connection: there the other side learns it when we leave.
-        if self._conversation is not None and not self._conversation.over_tls():
-            self._conversation.transport.loseWriteConnection()
+        if self._conversation is None or self._conversation.over_tls():
+            return False
+        self._conversation.transport.loseWriteConnection()
+        return True
 
     def leave(self) -> None:
         """End it."""
         self._leaving = True
+        self._waiting.cancel()
         if self._conversation is not None:
             self._conversation.leave()
+
+    def pauseProducing(self) -> None:
+        """Read no more from the server, also from the next connection."""
+        self._paused = True
+        if self._conversation is not None:
+            self._conversation.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Read on."""
+        self._paused = False
+        if self._conversation is not None:
+            self._conversation.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """Nobody listens any more."""
+        self.leave()
 
     def feed_from(self, producer: IPushProducer | None) -> None:
         """Let this be paused while the connection takes no more, or while there is none."""
@@ -158,6 +196,8 @@ class Talk:
             self._conversation.transport.unregisterProducer()
             if producer is not None:
                 self._conversation.transport.registerProducer(producer, True)
+        elif producer is not None:
+            producer.pauseProducing()
 
     async def _connect(self, show: Callable[[str], object]) -> None:
         def heard(text: str) -> None:
@@ -165,9 +205,12 @@ class Talk:
             show(text)
 
         made = Factory.forProtocol(lambda: Conversation(heard, self._encoding))
-        conversation = await self._endpoint.connect(made)
+        self._waiting = self._endpoint.connect(made)
+        conversation = await self._waiting
         assert isinstance(conversation, Conversation)
         self._conversation = conversation
+        if self._paused:
+            conversation.pauseProducing()
         if self._name is not None:
             conversation.say(f"/nick {self._name}")
         if self._producer is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from importlib import import_module
 
 import click
@@ -49,3 +51,7 @@ def main() -> None:
       echo hello | netlab mail --from ada@lab --to bob@lab --subject Hi
       netlab inbox list
     """
+    # What a terminal's encoding lacks is shown as an escape: no text of others ends a command.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -67,38 +69,171 @@ def test_netlab_chat_says_in_one_line_why_it_cannot(daemon: Daemon) -> None:
     assert daemon.ports
 
 
-def test_what_is_typed_stays_whole_while_others_talk(daemon: Daemon) -> None:
-    """On a terminal, lines that arrive are printed above the one being typed."""
-    tmux, session = need("tmux"), f"netlab-{uuid.uuid4().hex[:8]}"
-    where = f"127.0.0.1:{daemon.ports['chat']}"
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["a..b"], "no address for 'a..b': that is no host name"),
+        (["a..b", "--tls", "--reconnect"], "no address for 'a..b': that is no host name"),
+        (["a" * 300], "that is no host name"),
+        (["127.0.0.1", "--encoding", "utf-16"], "in utf-16 a line does not end with LF"),
+        (["127.0.0.1", "--encoding", "idna"], "'idna' is no encoding"),
+        (["127.0.0.1", "--encoding", "klingon"], "'klingon' is no encoding"),
+    ],
+)
+def test_mistakes_are_named(arguments: list[str], why: str) -> None:
+    """The last line of stderr says what is wrong with a host or an encoding."""
+    ended = chat(*arguments, check=False)
+    assert ended.returncode != 0
+    assert ended.stdout == ""
+    assert why in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
 
-    def run(*words: str) -> str:
-        return subprocess.run(
-            [tmux, *words], capture_output=True, encoding="utf-8", check=True
-        ).stdout
 
-    def screen_until(pattern: str) -> str:
+class Screen:
+    """A shell command on a terminal, in tmux."""
+
+    def __init__(self, command: str) -> None:
+        self._tmux, self._session = need("tmux"), f"netlab-{uuid.uuid4().hex[:8]}"
+        self._run("new-session", "-d", "-s", self._session, "-x", "100", "-y", "20", command)
+
+    def _run(self, *words: str) -> str:
+        done = subprocess.run(
+            [self._tmux, *words], capture_output=True, encoding="utf-8", check=True
+        )
+        return done.stdout
+
+    def until(self, pattern: str) -> str:
+        """What is shown, once a pattern is found there."""
         end = time.monotonic() + PATIENCE_S
-        while not re.search(pattern, shown := run("capture-pane", "-p", "-t", session)):
+        while not re.search(pattern, shown := self._run("capture-pane", "-p", "-t", self._session)):
             assert time.monotonic() < end, f"no {pattern!r} on the screen:\n{shown}"
             time.sleep(0.05)
         return shown
 
-    command = f"{NETLAB} chat {where} --name ada; echo ended $?; sleep 30"
-    run("new-session", "-d", "-s", session, "-x", "100", "-y", "20", command)
-    try:
-        screen_until("is now ada")
-        run("send-keys", "-t", session, "-l", "half a l")
-        screen_until("> half a l")
+    def type(self, text: str) -> None:
+        self._run("send-keys", "-t", self._session, "-l", text)
+
+    def press(self, key: str) -> None:
+        self._run("send-keys", "-t", self._session, key)
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run("kill-session", "-t", self._session)
+
+
+def test_what_is_typed_stays_whole_while_others_talk(daemon: Daemon) -> None:
+    """On a terminal, lines that arrive are printed above the one being typed."""
+    where = f"127.0.0.1:{daemon.ports['chat']}"
+    with Screen(f"{NETLAB} chat {where} --name ada; echo ended $?; sleep 30") as screen:
+        screen.until("is now ada")
+        screen.type("half a l")
+        screen.until("> half a l")
         chat(where, said="from outside\n")
-        shown = screen_until(r"from outside\n(.*\n)*> half a l *\n")
+        shown = screen.until(r"from outside\n(.*\n)*> half a l *\n")
         assert shown.count("half a l") == 1
-        run("send-keys", "-t", session, "ine", "Enter")
+        screen.type("ine")
+        screen.press("Enter")
         daemon.wait_for("ada .*: half a line")
-        run("send-keys", "-t", session, "C-d")
-        screen_until("ended 0")
-    finally:
-        run("kill-session", "-t", session)
+        screen.press("C-d")
+        screen.until("ended 0")
+
+
+def test_ctrl_d_leaves_while_there_is_no_connection() -> None:
+    """Nobody stands in a room without a prompt: the pause before the next attempt ends too."""
+    with Screen(f"{NETLAB} chat 127.0.0.1:1 --reconnect; echo ended $?; sleep 30") as screen:
+        screen.until("trying again in 4 s")
+        screen.press("C-d")
+        began = time.monotonic()
+        screen.until("ended 0")
+        assert time.monotonic() - began < 3
+
+
+def started(*arguments: str, **environ: str) -> subprocess.Popen[str]:
+    """It, running, all its files pipes."""
+    return subprocess.Popen(
+        [NETLAB, "chat", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env={**os.environ, **environ},
+    )
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(daemon: Daemon) -> None:
+    """`netlab chat ... | head -1` ends when head does, without a word on stderr."""
+    with started(f"127.0.0.1:{daemon.ports['chat']}") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        chat(f"127.0.0.1:{daemon.ports['chat']}", said="anyone?\n")
+        assert process.wait(PATIENCE_S) == 0
+        assert process.stderr.read() == ""
+
+
+def test_a_reader_that_is_slow_misses_nothing(daemon: Daemon) -> None:
+    """More than a pipe holds waits for the reader, and no traceback comes of it."""
+    where = f"127.0.0.1:{daemon.ports['chat']}"
+    with started(where) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        with socket.create_connection(("127.0.0.1", daemon.ports["chat"]), PATIENCE_S) as other:
+            other.sendall(b"".join(b"n%d %s\n" % (n, b"x" * 900) for n in range(200)) + b"q\n")
+            while other.recv(65536):
+                pass
+        heard = (line for line in process.stdout if "): n" in line)
+        assert [next(heard).split("): n")[1].split()[0] for _ in range(200)] == [
+            str(n) for n in range(200)
+        ]
+        process.stdin.close()
+        assert process.stderr.read() == ""
+
+
+def test_what_the_output_cannot_encode_is_shown_as_an_escape(daemon: Daemon) -> None:
+    """A terminal of ASCII: the connection lasts, and no character is lost."""
+    where = f"127.0.0.1:{daemon.ports['chat']}"
+    with started(where, PYTHONIOENCODING="ascii") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        chat(where, said="你好\nstill here?\n")
+        shown, errors = process.communicate(timeout=PATIENCE_S)
+    assert "): \\u4f60\\u597d\n" in shown
+    assert "): still here?\n" in shown
+    assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_pipe_quietly(daemon: Daemon, number: signal.Signals) -> None:
+    """Ctrl-C, and kill: it dies of it as other tools do, which a shell shows as 130 and 143."""
+    with started(f"127.0.0.1:{daemon.ports['chat']}") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, errors) == (-number, "")
+
+
+def test_a_program_of_gbk(daemon: Daemon) -> None:
+    """What is said in GBK is read by others in UTF-8, and their words come back whole."""
+    where = f"127.0.0.1:{daemon.ports['chat']}"
+    with socket.create_connection(("127.0.0.1", daemon.ports["chat"]), PATIENCE_S) as other:
+        other.recv(4096)
+        with started(where, "--encoding", "gbk") as process:
+            assert process.stdin is not None
+            process.stdin.write("大家早上好\n")
+            process.stdin.flush()
+            daemon.wait_for(": 大家早上好")
+            other.sendall("你也早\n".encode())
+            daemon.wait_for(": 你也早")
+            shown, _ = process.communicate(timeout=PATIENCE_S)
+        heard = other.recv(65536).decode()
+    assert "): 大家早上好\n" in heard
+    assert "): 你也早\n" in shown
 
 
 def test_a_lost_connection_is_taken_up_again(tmp_path: Path) -> None:
@@ -148,6 +283,46 @@ def test_over_tls(tls: tuple[Daemon, Path]) -> None:
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
     assert "certificate verify failed" in refused.stderr
+
+
+def test_the_right_certificate_may_stand_anywhere_in_a_bundle(
+    tls: tuple[Daemon, Path], tmp_path: Path
+) -> None:
+    """All certificates of a file are trusted, not the first alone; a file without any is told."""
+    daemon, certificate = tls
+    where, other = f"localhost:{daemon.ports['chat']}", tmp_path / "other"
+    other.mkdir()
+    _, stranger = self_signed(other, "elsewhere")
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text(f"# two\n{stranger.read_text()}\n{certificate.read_text()}")
+    assert "welcome" in chat(where, "--cacert", str(bundle), said="hi\n").stdout
+    bundle.write_text("no certificate")
+    refused = chat(where, "--cacert", str(bundle), check=False)
+    assert "bundle.pem holds no certificate in PEM" in refused.stderr
+
+
+def test_a_pipe_ends_in_a_room_that_never_falls_silent(tls: tuple[Daemon, Path]) -> None:
+    """Over TLS the server cannot be told that the input has ended: 5 s later it ends anyway."""
+    daemon, _ = tls
+    where, ended = f"localhost:{daemon.ports['chat']}", threading.Event()
+    with started(where, "-k") as talker:
+        assert talker.stdin is not None
+
+        def talk() -> None:
+            assert talker.stdin is not None
+            while not ended.wait(0.2):
+                talker.stdin.write("and another thing\n")
+                talker.stdin.flush()
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        try:
+            shown = chat(where, "-k", said="hi\n").stdout
+        finally:
+            ended.set()
+            thread.join()
+            talker.kill()
+    assert shown.count("and another thing") > 10
 
 
 def test_much_over_tls_arrives_whole(tls: tuple[Daemon, Path]) -> None:
