@@ -174,10 +174,12 @@ def test_a_reader_that_goes_away_ends_it_quietly(daemon: Daemon) -> None:
         assert process.stderr.read() == ""
 
 
-def test_a_reader_that_is_slow_misses_nothing(daemon: Daemon) -> None:
+def test_a_reader_that_is_slow_misses_nothing(tmp_path: Path) -> None:
     """More than a pipe holds waits for the reader, and no traceback comes of it."""
-    where = f"127.0.0.1:{daemon.ports['chat']}"
-    with started(where) as process:
+    with (
+        Daemon(tmp_path, "--services=chat", NETLAB_CHAT_RATE="off") as daemon,
+        started(f"127.0.0.1:{daemon.ports['chat']}") as process,
+    ):
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
