@@ -21,7 +21,7 @@ from netlabsvc.logs import Observer
 class Options(usage.Options):
     """One option for every key that has a flag, and what concerns the configuration itself."""
 
-    synopsis = "Usage: twistd [-n] netlab [options]"
+    synopsis = "[options]"  # twistd puts its own before it
     longdesc = (
         "Every option is also a key of the configuration file (etc/netlab.toml lists them all) and "
         "an environment variable (NETLAB_CHAT_PORT=12345). Options override the environment, which "
