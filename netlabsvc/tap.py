@@ -41,6 +41,10 @@ class Options(usage.Options):
         """Show the version and exit."""
         _print(f"netlab {__version__}\n")
 
+    def opt_help(self) -> NoReturn:
+        """Show this and exit."""
+        _print(f"{self}\n")
+
     def parseArgs(self, *words: str) -> None:
         if words:
             raise usage.UsageError(f"{words[0]!r} is no option; all options begin with --")
