@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ import netlabsvc.udp.settings
 import netlabsvc.web.settings
 from netlabsvc import toml
 from netlabsvc.keys import Key, key, keys_of
-from netlabsvc.state import state_directory
+from netlabsvc.state import at_home, state_directory
 
 SERVICES = ("chat", "udp", "web", "mail")
 #: Variables that begin with NETLAB_ but belong to the command line, not to the daemon.
@@ -35,6 +34,12 @@ def _address(value: object) -> str:
         raise ValueError(
             "takes an address: 127.0.0.1, ::1, 0.0.0.0 or ::, or one of this host"
         ) from None
+
+
+def _directory(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    return at_home(value)
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class Daemon:
         "",
         "directory for what must survive; empty: $STATE_DIRECTORY, else $XDG_STATE_HOME/netlab",
         flag="state-dir",
+        read=_directory,
     )
     log_format: str = key(
         "text", "text for people, json for machines", one_of=("text", "json"), flag="log-format"
@@ -69,6 +75,7 @@ class Daemon:
     )
 
 
+#: The tables of the file, in the order of the fields of `Config`.
 SECTIONS: dict[str, type] = {
     "": Daemon,
     "chat": netlabsvc.chat.settings.Settings,
@@ -101,40 +108,15 @@ class Config:
     """The effective configuration."""
 
     settings: Mapping[str, Setting]
-
-    def _section(self, section: str) -> Any:
-        kind = SECTIONS[section]
-        names = {k.name: self.settings[k.path].value for k in keys_of(section, kind)}
-        return kind(**names)
-
-    @cached_property
-    def daemon(self) -> Daemon:
-        daemon: Daemon = self._section("")
-        return daemon
-
-    @cached_property
-    def chat(self) -> netlabsvc.chat.settings.Settings:
-        chat: netlabsvc.chat.settings.Settings = self._section("chat")
-        return chat
-
-    @cached_property
-    def udp(self) -> netlabsvc.udp.settings.Settings:
-        udp: netlabsvc.udp.settings.Settings = self._section("udp")
-        return udp
-
-    @cached_property
-    def web(self) -> netlabsvc.web.settings.Settings:
-        web: netlabsvc.web.settings.Settings = self._section("web")
-        return web
-
-    @cached_property
-    def sandbox(self) -> netlabsvc.mail.settings.Sandbox:
-        sandbox: netlabsvc.mail.settings.Sandbox = self._section("mail.sandbox")
-        return sandbox
+    daemon: Daemon
+    chat: netlabsvc.chat.settings.Settings
+    udp: netlabsvc.udp.settings.Settings
+    web: netlabsvc.web.settings.Settings
+    sandbox: netlabsvc.mail.settings.Sandbox
 
     def as_toml(self) -> str:
         """The whole configuration as a file that would give it, each value with its source."""
-        lines = []
+        lines: list[str] = []
         for section, kind in SECTIONS.items():
             lines += ["", f"[{section}]"] if section else []
             for k in keys_of(section, kind):
@@ -171,7 +153,11 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]
     _check(found, mistakes)
     if mistakes:
         raise ConfigError(mistakes)
-    return Config(found)
+    return Config(found, *(_section(found, *section) for section in SECTIONS.items()))
+
+
+def _section(found: Mapping[str, Setting], section: str, kind: type) -> Any:
+    return kind(**{k.name: found[k.path].value for k in keys_of(section, kind)})
 
 
 Layer = Iterator[tuple[str, Any, str, int]]
@@ -179,7 +165,7 @@ Layer = Iterator[tuple[str, Any, str, int]]
 
 def _from_file(file: Path, mistakes: list[str]) -> Layer:
     try:
-        text = file.read_text("utf-8")
+        text = file.read_text("utf-8-sig")  # Windows editors begin a file with a BOM
         tree = tomllib.loads(text)
     except OSError as error:
         raise ConfigError([f"{file}: cannot read the configuration: {error.strerror}"]) from None
@@ -196,17 +182,29 @@ def _from_file(file: Path, mistakes: list[str]) -> Layer:
         if dotted in KEYS:
             yield dotted, raw, f"{file}:{line}", 1
         else:
-            mistakes.append(f"{file}:{line}: unknown key {dotted}{_nearest(dotted, list(KEYS))}")
+            mistakes.append(f"{file}:{line}: {_unknown(dotted, raw)}")
+
+
+def _unknown(dotted: str, raw: object) -> str:
+    """What to say of a name in the file that is no key."""
+    tables = [section for section in SECTIONS if section]
+    if _is_table(dotted):
+        below = next(section for section in tables if f"{section}.".startswith(f"{dotted}."))
+        return f"{dotted} is a table; write [{below}] and its keys below it"
+    if isinstance(raw, dict):
+        known = f"; the known ones are {', '.join(tables)}"
+        return f"unknown table {dotted}{_nearest(dotted, tables) or known}"
+    return f"unknown key {dotted}{_nearest(dotted, list(KEYS))}"
+
+
+def _is_table(dotted: str) -> bool:
+    return any(f"{section}.".startswith(f"{dotted}.") for section in SECTIONS if section)
 
 
 def _leaves(tree: Mapping[str, Any], path: toml.Path) -> Iterator[tuple[toml.Path, Any]]:
     for name, value in tree.items():
         below = (*path, name)
-        dotted = ".".join(below)
-        known_table = any(
-            section == dotted or section.startswith(dotted + ".") for section in SECTIONS
-        )
-        if isinstance(value, dict) and known_table:
+        if isinstance(value, dict) and _is_table(".".join(below)):
             yield from _leaves(value, below)
         else:
             yield below, value
@@ -216,7 +214,9 @@ def _from_environment(environ: Mapping[str, str], mistakes: list[str]) -> Layer:
     known = {k.variable: path for path, k in KEYS.items()}
     for variable, text in environ.items():
         if variable in known:
-            yield known[variable], text, f"${variable}", 2
+            # As everywhere in the environment, an empty variable counts as not set.
+            if text:
+                yield known[variable], text, f"${variable}", 2
         elif variable.startswith("NETLAB_") and variable not in FOREIGN_VARIABLES:
             mistakes.append(f"${variable}: unknown variable{_nearest(variable, list(known))}")
 

@@ -112,6 +112,8 @@ class Key:
             raise ValueError
         if self.one_of and not set(value if self.base is tuple else [value]) <= set(self.one_of):
             raise ValueError
+        if self.one_of and self.base is tuple and len(set(value)) < len(value):
+            raise ValueError("takes each word once")
         return value
 
     def accepts(self) -> str:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Mapping
 from pathlib import Path
+
+
+def at_home(path: str) -> str:
+    """A path whose ~ no shell expanded; ~nobody stays as it is."""
+    return os.path.expanduser(path)  # noqa: PTH111 - Path has an error for ~nobody, "." for ""
 
 
 def state_directory(environ: Mapping[str, str]) -> tuple[str, str]:
@@ -14,7 +20,7 @@ def state_directory(environ: Mapping[str, str]) -> tuple[str, str]:
     Specification). A variable that is empty counts as not set.
     """
     if given := environ.get("NETLAB_STATE_DIR"):
-        return given, "$NETLAB_STATE_DIR"
+        return at_home(given), "$NETLAB_STATE_DIR"
     if given := environ.get("STATE_DIRECTORY"):
         return given.split(":")[0], "$STATE_DIRECTORY"
     if base := environ.get("XDG_STATE_HOME"):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -14,14 +15,14 @@ from twisted.logger import ILogObserver
 from twisted.python import usage
 from twisted.python.logfile import LogFile
 
-from netlabsvc import __version__, config, service
+from netlabsvc import __version__, config, listeners, service
 from netlabsvc.logs import Observer
 
 
 class Options(usage.Options):
     """One option for every key that has a flag, and what concerns the configuration itself."""
 
-    synopsis = "Usage: twistd [-n] netlab [options]"
+    synopsis = "[options]"  # twistd puts its own before it
     longdesc = (
         "Every option is also a key of the configuration file (etc/netlab.toml lists them all) and "
         "an environment variable (NETLAB_CHAT_PORT=12345). Options override the environment, which "
@@ -38,8 +39,11 @@ class Options(usage.Options):
 
     def opt_version(self) -> NoReturn:
         """Show the version and exit."""
-        print(f"netlab {__version__}")  # noqa: T201
-        raise SystemExit(0)
+        _print(f"netlab {__version__}\n")
+
+    def opt_help(self) -> NoReturn:
+        """Show this and exit."""
+        _print(f"{self}\n")
 
     def parseArgs(self, *words: str) -> None:
         if words:
@@ -60,12 +64,11 @@ class Options(usage.Options):
         except config.ConfigError as error:
             _end(error.mistakes)
         if self["print-config"]:
-            print(self.configuration.as_toml(), end="")  # noqa: T201
-            raise SystemExit(0)
+            _print(self.configuration.as_toml())
         if self["check-config"]:
             from twisted.internet import reactor
 
-            _end(list(service.check_endpoints(self.configuration, reactor)))
+            _end(list(listeners.check_endpoints(self.configuration, reactor)))
 
 
 def _flags() -> list[str]:
@@ -77,6 +80,19 @@ def _end(mistakes: Sequence[str]) -> NoReturn:
     for mistake in mistakes:
         print(f"netlab: {mistake}", file=sys.stderr)  # noqa: T201
     raise SystemExit(1 if mistakes else 0)
+
+
+def _print(text: str) -> NoReturn:
+    """End the process: a text on stdout and status 0, or a line that says why that cannot be."""
+    try:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "it is closed")
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stdout = None  # else Python tries once more when it exits, and complains
+        _end([f"cannot write to stdout: {error.strerror}"])
+    raise SystemExit(0)
 
 
 class Root(MultiService):
@@ -98,7 +114,7 @@ def makeService(options: Options) -> Root:
 
     try:
         lab = service.build(options.configuration, reactor)
-    except service.StartError as error:
+    except listeners.StartError as error:
         _end([str(error)])
     root = Root(_observer(options))
     lab.setServiceParent(root)
@@ -113,14 +129,37 @@ def _observer(options: Options) -> Observer | None:
         return None
     name = twistd.get("logfile")
     if name == "-" or (twistd.get("nodaemon") and not name):
-        stdout = sys.stdout.buffer
-
-        def write(data: bytes) -> None:
-            stdout.write(data)
-            stdout.flush()
+        write = _to_stdout(bool(twistd.get("nodaemon")))
     else:
-        write = LogFile.fromFullPath(name or "twistd.log").write
+        write = _to_file(name or "twistd.log")
     return Observer(write, options.configuration.daemon.log_format)
+
+
+def _to_stdout(foreground: bool) -> Callable[[bytes], object]:
+    if sys.stdout is None or not foreground:
+        why = "stdout is closed" if foreground else "a daemon has no stdout"
+        _end([f"cannot write the log: {why}; twistd --logfile FILE netlab names a file"])
+    stdout = sys.stdout.buffer
+
+    def write(data: bytes) -> None:
+        stdout.write(data)
+        stdout.flush()
+
+    return write
+
+
+def _to_file(name: str) -> Callable[[bytes], object]:
+    """A log that SIGUSR1 rotates: twistd listens for that only where the log is its own."""
+    from twisted.internet import reactor
+
+    clock: Any = reactor
+    try:
+        file = LogFile.fromFullPath(name)
+    except OSError as error:
+        _end([f"cannot write the log {name}: {error.strerror}; twistd --logfile names another"])
+    signal.signal(signal.SIGUSR1, lambda *_: clock.callFromThread(file.rotate))
+    write: Callable[[bytes], object] = file.write
+    return write
 
 
 def _let_a_second_signal_cut(lab: service.Lab, reactor: Any) -> None:

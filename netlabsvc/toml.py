@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
+from typing import Any
 
 Path = tuple[str, ...]
 
@@ -14,7 +16,7 @@ _TABLE = re.compile(rf"\s*\[\[?\s*({_DOTTED})\s*\]")
 _KEY = re.compile(rf"\s*({_DOTTED})\s*=")
 # What can hide a bracket or a quote: a string of any of the four kinds, or a comment.
 _TOKEN = re.compile(
-    r'"""(?:[^"\\]|\\.|"(?!""))*"""|'
+    r'"""(?:[^"\\]|\\.|"{1,2}(?!"))*"{3,5}|'
     r"'''(?:[^']|'(?!''))*'''|"
     r'"(?:[^"\\\n]|\\.)*"|'
     r"'[^'\n]*'|"
@@ -24,15 +26,21 @@ _TOKEN = re.compile(
 
 
 def key_lines(text: str) -> dict[Path, int]:
-    """The line (from 1) of each key and table header of a valid TOML document."""
+    """The line (from 1) of each key and table of a valid TOML document.
+
+    A table without a header of its own, as in ``table.key = 1``, stands where it is first named.
+    """
     lines: dict[Path, int] = {}
     table: Path = ()
     for number, statement in _statements(text):
         if header := _TABLE.match(statement):
-            table = _parts(header[1])
-            lines.setdefault(table, number)
+            named = table = _parts(header[1])
         elif assignment := _KEY.match(statement):
-            lines.setdefault(table + _parts(assignment[1]), number)
+            named = table + _parts(assignment[1])
+        else:
+            continue
+        for length in range(1, len(named) + 1):
+            lines.setdefault(named[:length], number)
     return lines
 
 
@@ -50,11 +58,12 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _parts(dotted: str) -> Path:
-    names = re.findall(_PART, dotted)
-    return tuple(
-        json.loads(n) if n.startswith('"') else n.strip("'") if n.startswith("'") else n
-        for n in names
-    )
+    names: list[str] = []
+    below: Any = tomllib.loads(f"{dotted} = 0")
+    while isinstance(below, dict):
+        ((name, below),) = below.items()
+        names.append(name)
+    return tuple(names)
 
 
 def literal(value: object) -> str:

@@ -40,7 +40,7 @@ FIRST = {
     "control": {"api", "client"},
 }
 #: Modules that know more than one room.
-ROOF = {"": {"config", "service", "tap"}}
+ROOF = {"": {"config", "listeners", "service", "tap"}}
 HOUSE_GROUND = {"keys", "escape", "metrics", "state"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 #: The one module that may import a third-party package.
@@ -121,9 +121,9 @@ def allowed_inside(module: str, target: str) -> bool:
         own = target_room == room != ""
         return own or (target_room == "" and target_name in HOUSE_FIRST)
     if mine == "cli":
-        return target not in ("service", "tap")
+        return target not in ("listeners", "service", "tap")
     if module == "tap":
-        return target in ("config", "service", "logs", "toml")
+        return target in ("config", "listeners", "service", "logs")
     return target_room != "cli"
 
 

@@ -86,7 +86,7 @@ def test_all_mistakes_of_a_file_are_told_together(tmp_path: Path) -> None:
     assert found == [
         "FILE:1: unknown key servces; the nearest known one is services",
         "FILE:4: unknown key chat.prt; the nearest known one is chat.port",
-        "FILE:10: unknown key nowhere",
+        "FILE:10: unknown table nowhere; the known ones are chat, udp, web, mail.sandbox",
         'FILE:3: chat.port = 70000: takes a whole number from 0 to 65535, or "off"',
         'FILE:5: chat.max_line = true: takes a whole number from 80 to 1048576 (bytes), or "off"',
         'FILE:7: udp.loss = "130%": a probability is 0 to 1 or 0% to 100%, such as 0.3 or 30%',
@@ -101,6 +101,16 @@ def test_all_mistakes_of_a_file_are_told_together(tmp_path: Path) -> None:
         ('host = "lab"\n', "takes an address"),
         ("services = []\n", "services is empty"),
         ('services = ["chat", "gopher"]\n', "takes some of chat, udp, web, mail"),
+        ('services = ["chat", "chat"]\n', "takes each word once"),
+        ("smtp.port = 2525\n", "FILE:1: unknown table smtp; the known ones are chat, udp,"),
+        ("\n[smtp.sandbox]\nport = 1\n", "FILE:2: unknown table smtp; the known ones"),
+        ("[a.b]\n", "FILE:1: unknown table a; the known ones"),
+        ("[wbe]\n", "FILE:1: unknown table wbe; the nearest known one is web"),
+        ("mail.port = 2525\n", "unknown key mail.port; the nearest known one is mail.sandbox.port"),
+        ("mail = 5\n", "FILE:1: mail is a table; write [mail.sandbox] and its keys below it"),
+        ("chat = 3\n", "FILE:1: chat is a table; write [chat] and its keys below it"),
+        ('"" = 3\n', "FILE:1: unknown key "),
+        ('"a\\U00000041" = 1\n', "FILE:1: unknown key aA"),
         ('[web]\nroot = "/no/such/place"\n', "no such directory"),
     ],
 )
@@ -116,6 +126,38 @@ def test_unknown_variables_are_mistakes_but_the_mail_password_is_known(tmp_path:
     assert mistakes(tmp_path, "", environ) == [
         "$NETLAB_CHAT_PROT: unknown variable; the nearest known one is NETLAB_CHAT_PORT"
     ]
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    """Whatever its key takes: that is how one unsets a variable in a container's environment."""
+    environ = dict.fromkeys((k.variable for k in config.KEYS.values()), "")
+    empty, clean = config.load(None, environ, {}), config.load(None, {}, {})
+    assert empty.settings == clean.settings
+
+
+def test_a_file_of_a_windows_editor(tmp_path: Path) -> None:
+    """A byte order mark and CRLF line ends are read over."""
+    file = tmp_path / "netlab.toml"
+    file.write_bytes("\ufeffseed = 7\r\n[chat]\r\nport = 1\r\n".encode())
+    loaded = config.load(file, {}, {})
+    assert (loaded.daemon.seed, loaded.chat.port) == (7, 1)
+    assert loaded.settings["chat.port"].source == f"{file}:3"
+
+
+def test_off_is_a_value_for_what_has_a_limit(tmp_path: Path) -> None:
+    """In a file as for a flag; --print-config writes it as it was."""
+    file = tmp_path / "netlab.toml"
+    file.write_text('[chat]\nrate = "off"\nmax_line = "off"\n')
+    loaded = config.load(file, {}, {})
+    assert (loaded.chat.rate, loaded.chat.max_line) == (None, None)
+    assert f'rate = "off"  # {file}:2' in loaded.as_toml()
+
+
+def test_the_home_directory_in_a_path(tmp_path: Path) -> None:
+    """No shell expands ~ in a file, nor after --state-dir=."""
+    file = tmp_path / "netlab.toml"
+    file.write_text('state_dir = "~/lab"\n')
+    assert config.load(file, {}, {}).daemon.state_dir == str(Path.home() / "lab")
 
 
 def test_listen_and_port_exclude_each_other(tmp_path: Path) -> None:
@@ -136,6 +178,8 @@ def test_listen_and_port_exclude_each_other(tmp_path: Path) -> None:
         ({"XDG_STATE_HOME": "/x"}, "/x/netlab"),
         ({"HOME": "/h"}, "/h/.local/state/netlab"),
         ({"HOME": "/h", "NETLAB_STATE_DIR": "/n"}, "/n"),
+        ({"HOME": "/h", "NETLAB_STATE_DIR": ""}, "/h/.local/state/netlab"),
+        ({"NETLAB_STATE_DIR": "~/n"}, str(Path.home() / "n")),
     ],
 )
 def test_where_the_state_directory_is(environ: dict[str, str], path: str) -> None:

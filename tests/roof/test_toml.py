@@ -2,6 +2,7 @@
 
 import tomllib
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,10 +36,26 @@ def test_key_lines_finds_every_key_and_no_fake_one() -> None:
         ("chat",): 8,
         ("chat", "port"): 9,
         ("chat", "quoted key"): 10,
+        ("chat", "listen"): 14,
         ("chat", "listen", "a"): 14,
+        ("mail",): 16,
         ("mail", "sandbox"): 16,
         ("mail", "sandbox", "port"): 17,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('"a\\U00000041" = 1\n', ("aA",)),
+        ("'a\\n'.\"b.c\" . d = 1\n", ("a\\n", "b.c", "d")),
+        ('x = """quoted"""" # \\\ny = "1"\n', ("y",)),
+    ],
+)
+def test_keys_are_read_as_toml_reads_them(text: str, path: toml.Path) -> None:
+    """Escapes that only TOML has, dots in quotes, strings that end with a quote."""
+    tomllib.loads(text)
+    assert toml.key_lines(text)[path] == text.count("\n")
 
 
 @given(st.lists(st.text("abc", min_size=1), unique=True), st.text("\n# ='\"[]{}a", max_size=30))

@@ -10,11 +10,13 @@ import socket
 import stat
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from support.daemon import TWISTD, Daemon, clean_environment
+from support.certificates import self_signed
+from support.daemon import PATIENCE_S, TWISTD, Daemon, clean_environment
 
 ALL = {"chat", "udp", "web", "mail"}
 
@@ -30,6 +32,14 @@ def start(cwd: Path, *arguments: str, **environ: str) -> subprocess.CompletedPro
         env={**clean_environment(), **environ},
         check=False,
     )
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait for what another process does."""
+    end = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_every_service_listens_and_says_how_to_try_it(daemon: Daemon) -> None:
@@ -113,6 +123,7 @@ def test_a_taken_port_is_one_line_and_status_1(
         (["--services=chat,gopher"], ["--services", "chat, udp, web, mail"]),
         (["--config=missing.toml"], ["missing.toml", "No such file"]),
         (["--state-dir=/proc/no"], ["state_dir", "/proc/no", "--state-dir"]),
+        (["--services=chat,chat"], ["--services", "each word once"]),
         (["extra"], ["extra", "begin with --"]),
     ],
 )
@@ -127,14 +138,159 @@ def test_a_mistake_is_one_line_and_status_1(
         assert word in ended.stderr
 
 
-def test_a_bad_endpoint_string_is_found_by_check_config(tmp_path: Path) -> None:
-    """And nothing is opened to find it."""
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ssl:0:privateKey=missing.pem", "missing.pem: No such file"),
+        ("ssl:0:privateKey=lab.toml", "privateKey and certKey must be PEM files"),
+        ("tcp", "not an endpoint that can listen; one is tcp:12000:interface=127.0.0.1 or ssl:"),
+        ("tcp:abc", "not an endpoint that can listen; one is tcp:12000:"),
+        ("gopher:70", "not an endpoint that can listen"),
+        ("tcp:99999", "not an endpoint that can listen"),
+        ("tcp:interface=127.0.0.1:port=-1", "not an endpoint that can listen"),
+        ("systemd:domain=INET:index=9", "not an endpoint that can listen"),
+    ],
+)
+def test_a_bad_endpoint_string_is_one_line(tmp_path: Path, text: str, words: str) -> None:
+    """It names the key and what would be right, at --check-config and at a start alike."""
     file = tmp_path / "lab.toml"
-    file.write_text('[chat]\nlisten = ["tcp:0", "ssl:0:privateKey=missing.pem"]\n')
-    ended = start(tmp_path, "--config=lab.toml", "--check-config")
-    assert ended.returncode == 1
-    assert 'lab.toml:2: chat.listen = "ssl:0:privateKey=missing.pem"' in ended.stderr
-    assert start(tmp_path, "--check-config").returncode == 0
+    file.write_text(f'[chat]\nraw_listen = ["tcp:0:interface=127.0.0.1", "{text}"]\n')
+    for option in ("--check-config", "--services=chat"):
+        ended = start(tmp_path, "--config=lab.toml", "--state-dir=s", "--chat-port=0", option)
+        assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
+        assert f'lab.toml:2: chat.raw_listen = "{text}": ' in ended.stderr
+        assert words in ended.stderr
+        assert not set(ended.stderr) & set("()[]"), "the words of a program"
+
+
+def test_an_endpoint_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
+    """A taken port, a Unix socket in no directory, an interface of no such host."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for text, words in (
+            (f"tcp:{port}:interface=127.0.0.1", f"127.0.0.1:{port}: Address already in use; stop"),
+            ("tcp:0:interface=no.invalid", "no.invalid:0: "),
+            ("unix:/nowhere/lab.sock", "/nowhere/lab.sock"),
+        ):
+            (tmp_path / "lab.toml").write_text(f'[chat]\nlisten = ["{text}"]\n')
+            ended = start(tmp_path, "--config=lab.toml", "--services=chat", "--state-dir=s")
+            assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
+            assert f'lab.toml:2: chat.listen = "{text}": ' in ended.stderr
+            assert words in ended.stderr
+
+
+def test_a_sound_configuration_passes_check_config(tmp_path: Path) -> None:
+    """Status 0 and not a word."""
+    ended = start(tmp_path, "--check-config")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "redirection", "words"),
+    [
+        ("-n --pidfile= netlab --print-config", ">/dev/full", "No space left on device"),
+        ("-n --pidfile= netlab --print-config", ">&-", "cannot write to stdout"),
+        ("-n --pidfile= netlab --help", ">/dev/full", "No space left on device"),
+        ("-n --pidfile= netlab --services chat --chat-port 0", ">&-", "stdout is closed"),
+        ("-n --pidfile= --logfile no/x netlab --services chat --chat-port 0", "", "log no/x: No"),
+        ("--pidfile= --logfile no/x netlab --services chat --chat-port 0", "", "log no/x: No"),
+        ("--pidfile= --logfile - netlab --services chat --chat-port 0", "", "has no stdout"),
+    ],
+)
+def test_what_cannot_be_written_is_one_line(
+    tmp_path: Path, options: str, redirection: str, words: str
+) -> None:
+    """A full disk, a closed stdout, a log in no directory: status 1 and no traceback."""
+    ended = subprocess.run(
+        ["sh", "-c", f"exec {TWISTD} {options} {redirection}"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        timeout=30,
+        env={**clean_environment(), "NETLAB_STATE_DIR": "s"},
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
+    assert words in ended.stderr
+
+
+def test_sigusr1_begins_a_new_log_file(tmp_path: Path) -> None:
+    """As with every program of twistd; what was logged is kept under the next number."""
+    log, kept = tmp_path / "lab.log", tmp_path / "lab.log.1"
+    command = [str(TWISTD), "-n", "--pidfile=", f"--logfile={log}", "netlab"]
+    command += ["--services=chat", "--chat-port=0", f"--state-dir={tmp_path}"]
+    with subprocess.Popen(command, cwd=tmp_path, env=clean_environment()) as process:
+        eventually(lambda: log.exists() and "ready" in log.read_text())
+        process.send_signal(signal.SIGUSR1)
+        eventually(kept.exists)
+        assert "ready" in kept.read_text()
+        process.send_signal(signal.SIGTERM)
+    assert process.returncode in (0, -signal.SIGTERM)
+    assert "stopping" in log.read_text()
+
+
+def test_a_tls_listener_says_how_to_try_it_through_tls(tmp_path: Path) -> None:
+    """The commands for plain TCP would hang, or show bytes of TLS."""
+    key, certificate = self_signed(tmp_path)
+    endpoint = f"ssl:0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
+    lines = [f'[{table}]\nlisten = ["{endpoint}"]\n' for table in ("chat", "web", "mail.sandbox")]
+    (tmp_path / "lab.toml").write_text("".join(lines))
+    with Daemon(tmp_path, "--config=lab.toml", "--udp-port=off", free_ports=False) as daemon:
+        log = "\n".join(daemon.lines)
+    assert f"try: netlab chat 127.0.0.1:{daemon.ports['chat']} --tls" in log
+    assert f"try: curl https://127.0.0.1:{daemon.ports['web']}/" in log
+    assert f"try: openssl s_client -quiet -connect 127.0.0.1:{daemon.ports['mail']}" in log
+    assert "udp is off: udp.port is off" in log
+    assert "seed" not in log
+
+
+def test_a_lab_that_listens_nowhere_says_so(tmp_path: Path) -> None:
+    """And does not say who can connect to nothing."""
+    with Daemon(tmp_path, "--services=chat", "--chat-port=off", free_ports=False) as daemon:
+        log = "\n".join(daemon.lines)
+    assert "chat is off: chat.port is off" in log
+    assert "nothing listens: every port is off" in log
+    assert "can connect" not in log
+
+
+@pytest.mark.parametrize(("host", "near"), [("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")])
+def test_every_service_over_ipv6(tmp_path: Path, host: str, near: str) -> None:
+    """--host takes IPv6 addresses for all of them; :: serves IPv4 too."""
+    with Daemon(tmp_path, f"--host={host}") as daemon:
+        assert daemon.ports.keys() == ALL
+        for name in ("chat", "web", "mail"):
+            with socket.create_connection((near, daemon.ports[name]), 10) as client:
+                client.sendall(b"HEAD / HTTP/1.0\r\n\r\n" if name == "web" else b"")
+                assert client.recv(100)
+        family = socket.AF_INET6 if ":" in near else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.settimeout(10)
+            probe.sendto(b"ping", (near, daemon.ports["udp"]))
+            assert probe.recv(100).endswith(b"ping")
+        assert any("only this machine" in line for line in daemon.lines) is (host == "::1")
+
+
+def test_the_end_waits_no_longer_than_the_grace_period(tmp_path: Path) -> None:
+    """A client that neither reads nor closes is cut when shutdown_grace_s is over."""
+    with (tmp_path / "big").open("wb") as big:
+        big.truncate(1 << 26)
+    options = ("--services=web", f"--www={tmp_path}")
+    with (
+        Daemon(tmp_path, *options, NETLAB_SHUTDOWN_GRACE_S="1") as daemon,
+        socket.create_connection(("127.0.0.1", daemon.ports["web"]), 10) as client,
+    ):
+        client.sendall(b"GET /big HTTP/1.1\r\nHost: lab\r\n\r\n")
+        client.recv(1)
+        began = time.monotonic()
+        assert daemon.stop() in (0, -signal.SIGTERM)
+        assert 0.9 < time.monotonic() - began < 4
+
+
+def test_help_names_the_command_once(tmp_path: Path) -> None:
+    """As it is typed."""
+    ended = start(tmp_path, "--help")
+    assert ended.stdout.startswith("Usage: twistd [options] netlab [options]\n")
+    assert (ended.returncode, ended.stdout.count("Usage:")) == (0, 1)
 
 
 def test_a_file_with_endpoint_strings(tmp_path: Path) -> None:

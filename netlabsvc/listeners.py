@@ -1,0 +1,193 @@
+"""The listeners that a configuration names: opened, described for people, or why they cannot be.
+
+It knows the keys and what Twisted says; whom a listener serves is the composition's affair.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from os import fsdecode
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.python.failure import Failure
+
+from netlabsvc import toml
+from netlabsvc.config import KEYS, Config
+from netlabsvc.connections import host_port
+
+#: A class comes in at once when the bell rings: Twisted's 50 would let some wait a second.
+BACKLOG = 1024
+_EXAMPLES = "tcp:12000:interface=127.0.0.1 or ssl:12443:privateKey=key.pem:certKey=cert.pem"
+_PORT = re.compile(r"(?:tcp6?|ssl):(?:.*:)?(?:port=)?(-?\d+)(?::|$)")
+
+
+class StartError(Exception):
+    """Why the lab cannot start: one line that names the key, the value and the remedy."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A socket that listens."""
+
+    port: IListeningPort
+    tls: bool = False
+
+
+def listen(config: Config, section: str, prefix: str, factory: Any, reactor: Any) -> list[Listener]:
+    """Open what the keys ``{prefix}listen`` and ``{prefix}port`` of a section name.
+
+    :raises StartError: when one cannot be opened; those before it are closed again.
+    """
+    opened: list[Listener] = []
+    number = config.settings[f"{section}.{prefix}port"].value
+    try:
+        for text in config.settings[f"{section}.{prefix}listen"].value:
+            opened.append(_on_endpoint(config, f"{section}.{prefix}listen", text, factory, reactor))
+        if not opened and number is not None:
+            port = reactor.listenTCP(number, factory, BACKLOG, config.daemon.host)
+            opened.append(Listener(port))
+    except CannotListenError as error:
+        raise port_error(f"{section}.{prefix}port", error) from None
+    except StartError:
+        for listener in opened:
+            listener.port.stopListening()
+        raise
+    return opened
+
+
+def _on_endpoint(config: Config, key: str, text: str, factory: Any, reactor: Any) -> Listener:
+    """Listen on an endpoint string, now: an endpoint that cannot is an error of the start."""
+    result: list[Any] = []
+    _endpoint(config, key, text, reactor).listen(factory).addBoth(result.append)
+    if not result:
+        raise StartError(f"{_place(config, key, text)}: this endpoint does not listen at once")
+    if isinstance(result[0], Failure):
+        error = result[0].value
+        if isinstance(error, CannotListenError):
+            why = _refusal(error, f"another in {key}", key)
+        else:
+            why = _mistake(text, error)
+        raise StartError(f"{_place(config, key, text)}: {why}")
+    return Listener(result[0], text.startswith("ssl:"))
+
+
+def check_endpoints(config: Config, reactor: Any) -> Iterable[str]:
+    """The mistakes in the endpoint strings of a configuration; opens nothing."""
+    for key, setting in config.settings.items():
+        for text in setting.value if key.endswith("listen") else ():
+            try:
+                _endpoint(config, key, text, reactor)
+            except StartError as error:
+                yield str(error)
+
+
+def _endpoint(config: Config, key: str, text: str, reactor: Any) -> IStreamServerEndpoint:
+    try:
+        if (port := _PORT.match(text)) and not 0 <= int(port[1]) <= 65535:
+            raise ValueError
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, text)
+    except Exception as error:  # plugins and OpenSSL raise whatever they like
+        raise StartError(f"{_place(config, key, text)}: {_mistake(text, error)}") from None
+    return endpoint
+
+
+def _place(config: Config, key: str, text: str) -> str:
+    return f"{config.settings[key].source}: {key} = {toml.literal(text)}"
+
+
+def _mistake(text: str, error: BaseException | None) -> str:
+    """What is wrong with an endpoint string: Twisted tells it in the words of its own code."""
+    if isinstance(error, OSError):
+        name = error.filename2 or error.filename
+        return f"{fsdecode(name) if name else 'cannot listen'}: {error.strerror}"
+    if text.startswith("ssl:") and type(error).__module__.startswith("OpenSSL"):
+        return "privateKey and certKey must be PEM files of one key and its certificate"
+    return f"not an endpoint that can listen; one is {_EXAMPLES}"
+
+
+def port_error(key: str, error: CannotListenError) -> StartError:
+    """Say in one line why a port cannot be had, and what to do.
+
+    :param key: the key that asked for it.
+    """
+    flag = f"--{KEYS[key].flag}"
+    return StartError(
+        f"{key.partition('.')[0]}: {_refusal(error, f'another with {flag}', '--host')}"
+    )
+
+
+def _refusal(error: CannotListenError, another: str, host: str) -> str:
+    """Where the kernel does not let us listen, why, and the remedy."""
+    reason = error.socketError
+    number = reason.errno if isinstance(reason, OSError) else None
+    words = reason.strerror if isinstance(reason, OSError) else str(reason)
+    remedies = {
+        errno.EADDRINUSE: f"stop what uses it, or choose {another}",
+        errno.EACCES: f"ports below 1024 need privileges; choose {another}",
+        errno.EADDRNOTAVAIL: f"no address of this machine; choose another in {host}",
+    }
+    if isinstance(error.port, int):
+        where = host_port(str(error.interface or "0.0.0.0"), error.port)
+    else:
+        where = fsdecode(error.port)  # a Unix socket
+    return f"cannot listen on {where}: {words}; {remedies.get(number or 0, f'choose {another}')}"
+
+
+#: By the key of the port: the command that tries it, and the one that tries it through TLS.
+_TRY = {
+    "chat.port": ("nc {host} {port}", "netlab chat {where} --tls"),
+    "chat.raw_port": (
+        "nc {host} {port}   (each chunk is a message)",
+        "openssl s_client -quiet -connect {where}   (each chunk is a message)",
+    ),
+    "chat.length_port": (
+        "a program that sends 4 bytes of length before each message",
+        "a program that speaks TLS and sends 4 bytes of length before each message",
+    ),
+    "udp.port": ("netlab ping {where}", ""),
+    "web.port": ("curl http://{where}/", "curl https://{where}/"),
+    "mail.sandbox.port": (
+        "netlab mail --server {where} --from ada@lab --to bob@lab --body hello",
+        "openssl s_client -quiet -connect {where}",
+    ),
+}
+
+
+def start_lines(listeners: Mapping[str, list[Listener]]) -> Iterable[str]:
+    """For people: what listens where, and the command that tries it.
+
+    :param listeners: by the key of the port; a service that does not run has no key here.
+    """
+    hosts = set()
+    for key, opened in listeners.items():
+        name = key.partition(".")[0]
+        if not opened and KEYS[key].default is not None:
+            yield f"{name} is off: {key} is off"
+        for listener in opened:
+            address = listener.port.getHost()
+            if isinstance(address, IPv4Address | IPv6Address):
+                hosts.add(address.host)
+                yield f"{name} listens on {_how_to_try(key, address, listener.tls)}"
+            else:
+                yield f"{name} listens on {address}"
+    if not any(listeners.values()):
+        yield "nothing listens: every port is off"
+    elif hosts and all(ipaddress.ip_address(host).is_loopback for host in hosts):
+        yield "only this machine can connect; --host 0.0.0.0 (or ::) opens the lab to the network"
+
+
+def _how_to_try(key: str, address: IPv4Address | IPv6Address, tls: bool) -> str:
+    """Where something listens, and the command that tries it."""
+    # A wildcard is no address to connect to; its loopback is.
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
+    where = host_port(near, address.port)
+    example = _TRY[key][tls].format(host=near, port=address.port, where=where)
+    return f"{host_port(address.host, address.port)}/{address.type.lower()}   try: {example}"
