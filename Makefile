@@ -15,7 +15,7 @@ PLUGIN_CACHE = from twisted.plugin import IPlugin, getPlugins; list(getPlugins(I
 .PHONY: run test soak check bench outside clean
 
 run: $(VENV)/package
-	@exec $(BIN)/twistd -n --pidfile= netlab $(ARGS)
+	@trap : INT; $(BIN)/twistd -n --pidfile= netlab $(ARGS) || test $$? -eq 130
 
 test: $(VENV)/package $(VENV)/test
 	$(BIN)/pytest $(ARGS)
