@@ -15,7 +15,7 @@ from support.daemon import PATIENCE_S, Daemon
 
 @contextmanager
 def chat(tmp_path: Path, *arguments: str, **environ: str) -> Iterator[Daemon]:
-    with Daemon(tmp_path, "--services=chat", *arguments, **environ) as daemon:
+    with Daemon(tmp_path, "--services=chat", *arguments, free_ports=True, **environ) as daemon:
         yield daemon
 
 
