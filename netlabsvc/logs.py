@@ -9,14 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-from twisted.logger import (
-    ILogObserver,
-    LogEvent,
-    LogLevel,
-    formatEvent,
-)
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
 from netlabsvc.escape import escape
@@ -50,20 +46,26 @@ class Observer:
         self._descriptors = OnceAMinute()
 
     def __call__(self, event: LogEvent) -> None:
-        if is_out_of_descriptors(event):
-            if not self._descriptors.allows(event["log_time"]):
-                return
-            event = {
-                **event,
-                "log_format": "out of file descriptors: new connections are refused until some "
-                "close; raise the limit (ulimit -n, LimitNOFILE=)",
-                "log_level": LogLevel.warn,
-                "log_failure": None,
-            }
-        elif is_noise(event):
-            return
-        lines = self._render(event)
-        self._write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
+        shown: LogEvent | None = event
+        if "batch" not in event:  # batches are ours, and many: they need no closer look
+            shown = self._sift(event)
+        if shown is not None:
+            text = "\n".join(self._render(shown))
+            self._write(f"{text}\n".encode("utf-8", "backslashreplace"))
+
+    def _sift(self, event: LogEvent) -> LogEvent | None:
+        """The event that is to be shown for this one, or None."""
+        if not is_out_of_descriptors(event):
+            return None if is_noise(event) else event
+        if not self._descriptors.allows(event["log_time"]):
+            return None
+        return {
+            **event,
+            "log_format": "out of file descriptors: new connections are refused until some close; "
+            "raise the limit (ulimit -n, LimitNOFILE=)",
+            "log_level": LogLevel.warn,
+            "log_failure": None,
+        }
 
 
 class OnceAMinute:
@@ -99,15 +101,20 @@ def is_out_of_descriptors(event: LogEvent) -> bool:
 
 def text_lines(event: LogEvent) -> Iterator[str]:
     """``2026-11-20 14:03:07.123 chat: ada (127.0.0.1:41766) connected``, local time."""
-    stamp = _time(event).astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    time_s: float = event["log_time"]
     level = event.get("log_level", LogLevel.info)
-    head = f"{stamp} {_room(event)}: " + ("" if level in _QUIET else f"{level.name.upper()}: ")
+    word = "" if level in _QUIET else f"{level.name.upper()}: "
+    head = f"{_second(int(time_s))}.{int(time_s % 1 * 1000):03} {_room(event)}: {word}"
+    if isinstance(batch := event.get("batch"), Batch):
+        for text, _ in batch.items:
+            yield head + escape(text)
+        return
     details: list[str] = []
-    for text, _ in _items(event):
-        if not _is_ours(event):
-            # Twisted's own reports of an error come with a traceback in their text.
-            text, *details = text.split("\n")
-        yield head + escape(text)
+    text = formatEvent(event)
+    if not _is_ours(event):
+        # Twisted's own reports of an error come with a traceback in their text.
+        text, *details = text.split("\n")
+    yield head + escape(text)
     if failure := event.get("log_failure"):
         details = failure.getTraceback().splitlines()
     # Indented, so that nothing inside a traceback can pass for a line of the log.
@@ -117,7 +124,7 @@ def text_lines(event: LogEvent) -> Iterator[str]:
 def json_lines(event: LogEvent) -> Iterator[str]:
     """Objects with ts (RFC 3339, UTC), level, logger, msg and the event's own fields."""
     head = {
-        "ts": _time(event).isoformat(timespec="milliseconds"),
+        "ts": datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="milliseconds"),
         "level": event.get("log_level", LogLevel.info).name,
         "logger": _room(event),
     }
@@ -133,13 +140,20 @@ def _items(event: LogEvent) -> Iterable[tuple[str, Mapping[str, Any]]]:
     return batch.items if isinstance(batch, Batch) else [(formatEvent(event), event)]
 
 
-def _time(event: LogEvent) -> datetime:
-    return datetime.fromtimestamp(event["log_time"], UTC)
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    """A second of local time for people: to write it costs more than all the rest of a line."""
+    return datetime.fromtimestamp(second).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _room(event: LogEvent) -> str:
+    return _room_of(event.get("log_namespace", ""))
+
+
+@lru_cache(maxsize=256)
+def _room_of(namespace: str) -> str:
     """``chat`` for netlabsvc.chat.session, ``netlab`` for the roof, ``twisted`` for Twisted."""
-    parts = event.get("log_namespace", "").split(".")
+    parts = namespace.split(".")
     if parts[0] != "netlabsvc":
         return parts[0] or "log"
     return parts[1] if len(parts) > 2 else "netlab"

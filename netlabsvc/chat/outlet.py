@@ -102,9 +102,9 @@ class Outlet:
                 # The connection is gone. Who is held is not read from, so nobody else would notice.
                 self._transport.abortConnection()
                 return
-            self._left_bytes += sent
             if sent == len(data):
                 return
+            self._left_bytes += sent
             data = memoryview(data)[sent:]
         if self._finish is None:
             self._free = False
@@ -135,7 +135,7 @@ class Outlet:
     def arrived_bytes(self) -> int:
         """How many bytes have arrived, or where that cannot be known have left for the kernel.
 
-        It grows while the peer reads.
+        It grows while something is queued and the peer reads.
         """
         acknowledged = acknowledged_bytes(self.sock)
         return self._left_bytes if acknowledged is None else acknowledged
