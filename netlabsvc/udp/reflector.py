@@ -63,6 +63,7 @@ class Reflector(DatagramProtocol):
 
     :param seed: makes its faults repeatable.
     :param now_ns: nanoseconds since the Unix epoch.
+    :ivar loss: the probability that a request is lost; `set_loss` changes it.
     """
 
     noisy = False
@@ -72,12 +73,25 @@ class Reflector(DatagramProtocol):
     ) -> None:
         self.counts = Counts()
         self._now_ns = now_ns
-        self._up = impair.chain([impair.loss(settings.loss, impair.chance(seed, "up", "loss"))])
+        self._settings = settings
+        self._chance = impair.chance(seed, "up", "loss")
+        self.set_loss(settings.loss)
         self._refused_ports = set(ANSWERING_PORTS)
         self._limit_bytes = classic.MAX_IPV4_BYTES
         self._logged = Counts()
         self._minutes = LoopingCall(self._log_changes)
         self._where = ""
+
+    def apply(self, settings: Settings) -> None:
+        """Go on with other settings; what an operator has set stays, unless they changed in it."""
+        old, self._settings = self._settings, settings
+        if settings.loss != old.loss:
+            self.set_loss(settings.loss)
+
+    def set_loss(self, probability: float) -> None:
+        """Lose with another probability from now on; the generator goes on where it is."""
+        self.loss = probability
+        self._up = impair.chain([impair.loss(probability, self._chance)])
 
     def listen(self, reactor: Any, host: str, port: int) -> udp.Port:
         """Open the socket; called once. ``getHost()`` tells the port where 0 was asked for.
