@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -168,8 +169,9 @@ class Source:
         if self.file is None:
             raise ConfigError(["there is no file to read again; --config names one at a start"])
         file = self.directory / self.file
-        if file.exists() and not file.is_file():  # a pipe would keep us waiting
-            raise ConfigError([f"{file}: no regular file: it can be read at a start only"])
+        with suppress(OSError):  # what cannot be looked at cannot be read either: `load` says why
+            if file.exists() and not file.is_file():  # a pipe would keep us waiting
+                raise ConfigError([f"{file}: no regular file: it can be read at a start only"])
         return load(file, self.environ, self.flags, self.directory)
 
 
@@ -303,7 +305,7 @@ def _settle_exclusions(found: dict[str, Setting], mistakes: list[str]) -> None:
 def _check(found: Mapping[str, Setting], mistakes: list[str], directory: Path) -> None:
     """What only the file system or several values together can tell."""
     root = found["web.root"]
-    if root.value and not (directory / root.value).is_dir():
+    if root.value and not _is_directory(directory / root.value):
         mistakes.append(
             f"{root.source}: web.root = {toml.literal(root.value)}: no such directory; "
             "name one that exists, or leave it out for the packaged site"
@@ -312,3 +314,10 @@ def _check(found: Mapping[str, Setting], mistakes: list[str], directory: Path) -
         mistakes.append(
             f"{found['services'].source}: services is empty; {KEYS['services'].accepts()}"
         )
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # it may not be looked at
+        return False

@@ -123,13 +123,18 @@ def makeService(options: Options) -> Root:
     root = Root(lab.observer)
     lab.setServiceParent(root)
     _let_a_second_signal_cut(lab, reactor)
-    _reload_on_hangup(lab, reactor, in_foreground=bool((options.parent or {}).get("nodaemon")))
+    _reload_on_hangup(lab, reactor, in_foreground=bool(_twistd(options).get("nodaemon")))
     return root
+
+
+def _twistd(options: Options) -> Any:
+    """The options before ``netlab`` on the command line."""
+    return options.parent or {}
 
 
 def _observer(options: Options) -> Observer | None:
     """Our log, to where twistd's options say; None leaves it to twistd's --syslog."""
-    twistd: Any = options.parent or {}
+    twistd = _twistd(options)
     daemon = options.configuration.daemon
     if twistd.get("syslog"):
         for path in ("log_level", "log_format"):

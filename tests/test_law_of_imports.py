@@ -40,7 +40,7 @@ FIRST = {
     "control": {"api", "client"},
 }
 #: Modules that know more than one room.
-ROOF = {"": {"config", "listeners", "service", "tap"}}
+ROOF = {"": {"config", "listeners", "reloading", "service", "tap"}}
 HOUSE_GROUND = {"keys", "escape", "metrics", "state"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 #: The one module that may import a third-party package.
