@@ -22,7 +22,7 @@ from support.daemon import PATIENCE_S, TWISTD, Daemon, clean_environment
 FREE = (
     "[chat]\nport = 0\n{chat}\n[udp]\nport = 0\n{udp}\n[web]\nport = 0\n[mail.sandbox]\nport = 0\n"
 )
-DONE = r"netlab: (reloaded|reload: nothing)"
+DONE = "(reloaded: .* changed|reload: nothing has changed)"
 
 
 class Lab(Daemon):
