@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -89,11 +88,10 @@ def test_a_source_is_read_again_where_the_daemon_began(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_again_is_told(tmp_path: Path) -> None:
-    """A daemon without a file, one whose file was a pipe, and one whose file has gone."""
-    os.mkfifo(tmp_path / "pipe")
+    """A daemon without a file, one whose file is no file on a disk, one whose file has gone."""
     for file, words in (
         (None, "no file to read again; --config names one"),
-        (Path("pipe"), "no regular file"),
+        (Path("/dev/null"), "no regular file"),
         (Path("gone.toml"), "No such file"),
     ):
         with pytest.raises(config.ConfigError, match=words):
