@@ -206,7 +206,7 @@ class Factory(ServerFactory):
     def buildProtocol(self, addr: IAddress | None) -> Connection:
         return Connection(self)
 
-    def drain(self) -> Deferred[None]:
+    def drain(self, reason: str = "") -> Deferred[None]:
         """Say goodbye to who is idle, and to the others after their message."""
         self.draining = True
         for connection in self.connections:
