@@ -17,6 +17,8 @@ COMMANDS = {
     "get": "Fetch a URL.",
     "mail": "Send a mail and watch the dialogue.",
     "inbox": "Look at the mail that the sandbox took.",
+    "ctl": "Look at a running daemon, and tell it what to do.",
+    "completion": "Print the script that lets a shell complete all this.",
 }
 
 
