@@ -52,6 +52,7 @@ def main() -> None:
       netlab get http://127.0.0.1:8080/
       echo hello | netlab mail --from ada@lab --to bob@lab --subject Hi
       netlab inbox list
+      netlab ctl status
     """
     # What a terminal's encoding lacks is shown as an escape: no text of others ends a command.
     for stream in (sys.stdout, sys.stderr):

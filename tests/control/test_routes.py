@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import netlabsvc
 from netlabsvc.control.router import Router
 from netlabsvc.routes import Json, Problem, Route, Rule
 
@@ -148,3 +152,11 @@ def test_a_method_that_a_path_does_not_take(router: Router) -> None:
     with pytest.raises(Problem) as caught:
         router.find("PUT", "/v1/greet/a")
     assert (caught.value.status, caught.value.allow) == (405, ("POST", "GET", "HEAD"))
+
+
+def test_the_documentation_names_every_route() -> None:
+    """docs/control.md has a row for each."""
+    docs = Path(__file__).parents[2] / "docs/control.md"
+    openapi = json.loads((Path(netlabsvc.__file__).parent / "data/openapi.json").read_text("utf-8"))
+    written = set(re.findall(r"^\| `([A-Z]+ /v1/\S+)` \|", docs.read_text("utf-8"), re.MULTILINE))
+    assert written == {f"{m.upper()} {p}" for p, ms in openapi["paths"].items() for m in ms}
