@@ -13,13 +13,14 @@ from netlabsvc.control.events import Event, Journal, parse, wire
 STARTED_S = 1_700_000_000.0
 
 
-def event(number: int) -> Event:
-    return Event(STARTED_S, "chat", f"line {number}", {"event": "said", "text": f"{number}"})
+def said(*numbers: int) -> list[tuple[str, dict[str, str]]]:
+    return [(f"line {n}", {"event": "said", "text": f"{n}"}) for n in numbers]
 
 
 def journal(count: int, kept: int = 5) -> Journal:
     book = Journal(STARTED_S, kept)
-    book.add(event(n) for n in range(1, count + 1))
+    for number in range(1, count + 1):
+        book.add(STARTED_S, "chat", said(number))
     return book
 
 
@@ -46,6 +47,31 @@ def test_what_is_forgotten_is_told() -> None:
     assert book.number(book.id(10)) == (0, True)
 
 
+@given(st.lists(st.integers(0, 4)), st.integers(0, 30), st.integers(1, 30), st.integers(1, 12))
+def test_events_do_not_depend_on_how_they_came(
+    sizes: list[int], after: int, most: int, kept: int
+) -> None:
+    """Alone or many at once: the same numbers and texts; as many as promised can be read again."""
+    book = Journal(STARTED_S, kept)
+    for size in sizes:
+        book.add(STARTED_S, "chat", said(*range(book.count + 1, book.count + size + 1)))
+    read = book.after(after, most)
+    assert [e.fields["text"] for _, e in read] == [str(n) for n, _ in read]
+    assert [n for n, _ in book.after(0, 1000)][-kept:] == list(range(1, book.count + 1))[-kept:]
+    last = [n for n, _ in book.after(0, 1000) if n > after][:most]
+    assert [n for n, _ in read] == last
+    lost = after < book.count and bool(last) and last[0] > after + 1
+    assert after > book.count or book.number(book.id(after))[1] == lost
+
+
+def test_long_texts_do_not_fill_the_memory() -> None:
+    """Of these, fewer are kept."""
+    book = Journal(STARTED_S, kept=100, kept_characters=1000)
+    for _ in range(100):
+        book.add(STARTED_S, "chat", [("x" * 300, {"event": "said"})])
+    assert len(book.after(0, 1000)) == 3
+
+
 @pytest.mark.parametrize("id", ["", "x", "-1", "run-", "run-1x", "run-1\n", "run-" + "9" * 30])
 def test_what_is_no_id_is_refused_with_an_example(id: str) -> None:
     """A ValueError in words."""
@@ -57,17 +83,17 @@ def test_watchers_are_called_when_something_is_new_until_they_leave() -> None:
     """Once for each addition, however much it holds."""
     book, calls = journal(0), []
     leave = book.watch(lambda: calls.append(book.count))
-    book.add([event(1), event(2)])
-    book.add([])
+    book.add(STARTED_S, "chat", said(1, 2))
+    book.add(STARTED_S, "chat", [])
     leave()
-    book.add([event(3)])
+    book.add(STARTED_S, "chat", said(3))
     assert calls == [2]
 
 
 def test_an_event_on_the_wire() -> None:
     """The three fields of a server-sent event, and JSON that a person can read."""
-    said = Event(STARTED_S + 0.25, "chat", "小明: 你好", {"event": "said", "name": "小明"})
-    assert wire("r-1", said.kind, said.data()).decode() == (
+    event = Event(STARTED_S + 0.25, "chat", "小明: 你好", {"event": "said", "name": "小明"})
+    assert wire("r-1", event.kind, event.data()).decode() == (
         "id: r-1\nevent: chat.said\n"
         'data: {"time": "2023-11-14T22:13:20.250Z", "message": "小明: 你好", "name": "小明"}\n\n'
     )

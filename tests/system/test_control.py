@@ -322,3 +322,28 @@ def test_what_a_dead_daemon_left_is_taken_over_and_a_file_is_not(tmp_path: Path)
     path.write_text("precious")
     assert "is there already and is no socket" in refusal(tmp_path, path)
     assert path.read_text() == "precious"
+
+
+def test_a_watcher_that_does_not_read_is_told_what_it_missed(tmp_path: Path) -> None:
+    """It holds nobody up and fills no memory; what it gets is in order, with a gap where it is."""
+    with Daemon(tmp_path, NETLAB_CHAT_RATE="off") as daemon, client(daemon) as ada:
+        slow = socket.socket(socket.AF_UNIX)
+        slow.settimeout(PATIENCE_S)
+        slow.connect(str(daemon.control))
+        slow.sendall(b"GET /v1/events?kinds=chat.said HTTP/1.1\r\nHost: netlab\r\n\r\n")
+        assert b"as they happen" in slow.recv(4096)
+        for start in range(0, 60_000, 10_000):
+            ada.sendall(b"".join(b"%d\n" % n for n in range(start, start + 10_000)))
+            daemon.wait_for(rf"\): {start + 9_999}$")
+        ada.sendall(b"the end\n")
+        stream = b""
+        while b'"text": "the end"' not in stream:
+            stream += slow.recv(1 << 20)
+        slow.close()
+    assert stream.count(b"event: gap") == 1
+    numbers = [int(text) for text in re.findall(rb'"text": "(\d+)"', stream)]
+    before, behind = numbers[: numbers.index(0) + 1], numbers
+    assert before == [0]
+    assert behind == sorted(set(numbers))
+    assert numbers[-9_000:] == list(range(51_000, 60_000))
+    assert len(numbers) < 60_000
