@@ -149,8 +149,8 @@ def test_the_openapi_file_and_the_code_name_the_same_arguments(route: Route) -> 
             assert tuple(schema["enum"]) == argument.key.one_of
         if schema.get("type") == "string":
             assert schema["maxLength"] == argument.longest
-        if "default" in schema:
-            assert schema["default"] == argument.key.default
+        if not required:
+            assert schema.get("default") == (argument.key.default or schema.get("default"))
 
 
 @pytest.mark.parametrize(
@@ -347,3 +347,20 @@ def test_a_watcher_that_does_not_read_is_told_what_it_missed(tmp_path: Path) -> 
     assert behind == sorted(set(numbers))
     assert numbers[-9_000:] == list(range(51_000, 60_000))
     assert len(numbers) < 60_000
+
+
+def test_who_does_not_wait_for_an_answer_leaves_no_trace(daemon: Daemon) -> None:
+    """Answers that come from a thread, to clients that have gone: no traceback (see `Daemon`)."""
+    for _ in range(20):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(daemon.control))
+            sock.sendall(b"GET /v1/mail/messages HTTP/1.1\r\nHost: netlab\r\n\r\n")
+    assert curl(daemon, "/v1/mail/messages")[0] == 200
+
+
+def test_a_socket_that_somebody_removed_does_not_hinder_the_end(tmp_path: Path) -> None:
+    """A cleaner of temporary files, say; the daemon ends as ever."""
+    with Daemon(tmp_path) as daemon:
+        daemon.control.unlink()
+        daemon.stop()
+    assert not daemon.control.exists()
