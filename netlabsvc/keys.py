@@ -76,7 +76,7 @@ class Key:
     read: Callable[[object], Any] | None
     excludes: str
     none: str
-    live: bool
+    live: bool = False
 
     @property
     def path(self) -> str:

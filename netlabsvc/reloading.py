@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, TypeAlias
 from twisted.logger import Logger
 
 from netlabsvc import toml
-from netlabsvc.config import KEYS, SECTIONS, Config, ConfigError, Setting, Source
+from netlabsvc.config import KEYS, SECTIONS, Config, ConfigError, Daemon, Setting, Source
+from netlabsvc.logs import NOT_OURS, Observer
 
 #: Takes the settings of its section and returns what puts them into force, which cannot fail;
 #: raises `Unfit` when they cannot be.
@@ -142,6 +143,26 @@ class Live:
                 source=new.settings[change.path].source,
                 **_shown(change),
             )
+
+
+def prepare_log(config: Config, observer: Observer | None, daemon: Daemon) -> Callable[[], object]:
+    """Follow log_level and log_format; who set a level by hand keeps it if neither changes.
+
+    :param config: in force until now.
+    :raises Unfit: when the log is not ours.
+    """
+    old = config.daemon
+    changed = [k for k in ("log_level", "log_format") if getattr(daemon, k) != getattr(old, k)]
+    if changed and observer is None:
+        raise Unfit(changed[0], NOT_OURS)
+
+    def follow() -> None:
+        if observer is not None and "log_level" in changed:
+            observer.level = daemon.log_level
+        if observer is not None and "log_format" in changed:
+            observer.set_format(daemon.log_format)
+
+    return follow
 
 
 def _shown(change: Change) -> dict[str, str]:

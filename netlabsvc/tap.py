@@ -17,7 +17,7 @@ from twisted.python import usage
 from twisted.python.logfile import LogFile
 
 from netlabsvc import __version__, config, listeners, service
-from netlabsvc.logs import Observer
+from netlabsvc.logs import NOT_OURS, Observer
 
 
 class Options(usage.Options):
@@ -140,7 +140,7 @@ def _observer(options: Options) -> Observer | None:
         for path in ("log_level", "log_format"):
             setting = options.configuration.settings[path]
             if setting.value != config.KEYS[path].default:
-                _end([f"{setting.source}: {path} = {setting.value}: {service.NOT_OUR_LOG}"])
+                _end([f"{setting.source}: {path} = {setting.value}: {NOT_OURS}"])
         return None
     name = twistd.get("logfile")
     if name == "-" or (twistd.get("nodaemon") and not name):

@@ -63,7 +63,6 @@ class Reflector(DatagramProtocol):
 
     :param seed: makes its faults repeatable.
     :param now_ns: nanoseconds since the Unix epoch.
-    :ivar loss: the probability that a request is lost; `set_loss` changes it.
     """
 
     noisy = False
@@ -75,7 +74,7 @@ class Reflector(DatagramProtocol):
         self._now_ns = now_ns
         self._settings = settings
         self._chance = impair.chance(seed, "up", "loss")
-        self.set_loss(settings.loss)
+        self.loss = settings.loss
         self._refused_ports = set(ANSWERING_PORTS)
         self._limit_bytes = classic.MAX_IPV4_BYTES
         self._logged = Counts()
@@ -86,11 +85,16 @@ class Reflector(DatagramProtocol):
         """Go on with other settings; what an operator has set stays, unless they changed in it."""
         old, self._settings = self._settings, settings
         if settings.loss != old.loss:
-            self.set_loss(settings.loss)
+            self.loss = settings.loss
 
-    def set_loss(self, probability: float) -> None:
-        """Lose with another probability from now on; the generator goes on where it is."""
-        self.loss = probability
+    @property
+    def loss(self) -> float:
+        """The probability that a request is dropped; it can be set at any time."""
+        return self._loss
+
+    @loss.setter
+    def loss(self, probability: float) -> None:
+        self._loss = probability
         self._up = impair.chain([impair.loss(probability, self._chance)])
 
     def listen(self, reactor: Any, host: str, port: int) -> udp.Port:

@@ -39,7 +39,7 @@ def test_new_settings_go_on_in_the_same_sequence() -> None:
         reflector.apply(Settings(loss=loss))
         lost = [not reflector.replies(b"x", "127.0.0.1", 50000) for _ in range(50)]
         assert lost == [draws.random() < loss for _ in range(50)]
-    reflector.set_loss(1.0)
+    reflector.loss = 1.0
     reflector.apply(Settings(loss=0.5))
     assert (reflector.loss, reflector.replies(b"x", "127.0.0.1", 50000)) == (1.0, [])
 
