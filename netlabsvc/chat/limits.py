@@ -17,26 +17,19 @@ class TokenBucket:
         self._tokens = float(burst)
         self._at_s = 0.0
 
-    def change(self, now_s: float, rate: float, burst: int) -> float:
-        """Go on at another rate; what was taken counts. Returns how many seconds to wait."""
-        self._refill(now_s)
-        self._rate = rate
-        self._burst = float(burst)
-        self._tokens = min(self._burst, self._tokens)
-        return self._wait_s()
-
     def take(self, now_s: float) -> float:
         """Take one token; returns how many seconds to wait before the next may be taken."""
-        self._refill(now_s)
-        self._tokens -= 1
-        return self._wait_s()
-
-    def _refill(self, now_s: float) -> None:
         self._tokens = min(self._burst, self._tokens + (now_s - self._at_s) * self._rate)
         self._at_s = now_s
-
-    def _wait_s(self) -> float:
+        self._tokens -= 1
         return max(0.0, (1 - self._tokens) / self._rate)
+
+    def change(self, now_s: float, rate: float, burst: int) -> float:
+        """Go on at another rate; what was taken counts. Returns how many seconds to wait."""
+        self.take(now_s)  # counts the time until now at the old rate
+        self._rate, self._burst = rate, float(burst)
+        self._tokens = min(self._burst, self._tokens + 1)
+        return max(0.0, (1 - self._tokens) / rate)
 
 
 @dataclass(frozen=True)
