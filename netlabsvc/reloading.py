@@ -105,7 +105,7 @@ class Live:
         except ConfigError as error:
             for mistake in error.mistakes:
                 self._log.error("reload: {mistake}", mistake=mistake)
-            self._log.error("reload: nothing has changed")
+            self._log.error("reload: nothing has changed", event="not_reloaded")
             raise
         self._tell(outcome, new)
         for put in put_into_force:
@@ -114,7 +114,7 @@ class Live:
         # Last, in the form and at the level that the log has by now.
         changed, waiting = len(outcome.changed), len(outcome.needs_restart)
         text = "reloaded: {changed} changed, {waiting} wait for a restart"
-        self._log.info(text, changed=changed, waiting=waiting)
+        self._log.info(text, event="reloaded", changed=changed, waiting=waiting)
         return outcome
 
     def _prepare(self, outcome: Reload, config: Config) -> list[Callable[[], object]]:
