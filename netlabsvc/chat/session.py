@@ -236,13 +236,16 @@ class Session:
             self.hold("rate")
             self._rate = self.room.reactor.callLater(wait_s, self.release, "rate")
 
-    def speak(self, lines: list[bytes]) -> None:
-        """Hand over what came in one chunk; many lines at once cost little more than one."""
+    def speak(self, lines: list[bytes], *, whole: bool = True) -> None:
+        """Hand over what came in one chunk; many lines at once cost little more than one.
+
+        :param whole: see `Decoder.decode`.
+        """
         if self.closing or not lines:
             return
         if self._lost:
             lines = lines[:MOST_LAST_LINES]
-        texts = self._decoder.decode(lines)
+        texts = self._decoder.decode(lines, whole=whole)
         if self._decoder.encoding != self.style.encoding:
             self.style = Style.of(self._decoder.encoding, self.style.end)
         self._hear(itertools.chain(self._pending, texts))
