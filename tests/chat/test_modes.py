@@ -75,7 +75,7 @@ def test_the_log_numbers_the_lines_that_wait_and_an_answer_reaches_one_client() 
     ]
     hub.answer(hub.find("bob"), "coming")
     hub.flush()
-    assert bob.lines()[-1].endswith("operator (server) -> you: coming")
+    assert bob.lines()[-1].endswith(" -> you] operator (server): coming")
     assert ada.lines() == []
 
 
