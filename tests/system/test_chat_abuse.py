@@ -82,14 +82,7 @@ def send_for(client: socket.socket, data: bytes, seconds: float, most: int = 1 <
 
 
 def memory_mb(hub: Daemon, name: str) -> int:
-    status = Path(f"/proc/{hub.process.pid}/status").read_text()
-    return int(re.findall(rf"{name}:\s+(\d+) kB", status)[0]) // 1024
-
-
-def times_woken(hub: Daemon) -> int:
-    """How often the daemon has slept and gone on."""
-    status = Path(f"/proc/{hub.process.pid}/status").read_text()
-    return int(re.findall(r"\nvoluntary_ctxt_switches:\s+(\d+)", status)[0])
+    return hub.status(name) // 1024
 
 
 @pytest.mark.parametrize("count", [1, 10])
@@ -314,10 +307,10 @@ def test_a_room_that_is_silent_costs_nothing(tmp_path: Path) -> None:
         crowd.run(lambda: all(voice.heard.count(b"x\n") == lines for voice in crowd.voices))
         crowd.send(crowd.voices[0], b"in the middle of")
         crowd.rest(0.5)
-        woken = times_woken(hub)
+        woken = hub.status("voluntary_ctxt_switches")
         crowd.rest(2)
         assert not any(voice.ended for voice in crowd.voices)
-        assert times_woken(hub) - woken < 12
+        assert hub.status("voluntary_ctxt_switches") - woken < 12
 
 
 def test_a_request_of_http_is_a_text_to_talk_about(hub: Daemon) -> None:
