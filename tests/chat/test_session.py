@@ -168,14 +168,15 @@ def test_the_end_of_input_delivers_the_last_line_and_waits_for_answers() -> None
     assert reader.lines()[-1].endswith("left: end of input")
 
 
-@pytest.mark.parametrize("word", [b"q", b"exit", b"/quit"])
-def test_leaving(word: bytes) -> None:
+@pytest.mark.parametrize("size", [1, 100])
+@pytest.mark.parametrize("word", [b"q", b"exit", b"/quit", b"q\r", b"q\xff\xf1"])
+def test_leaving(word: bytes, size: int) -> None:
     """A word that leaves, what follows it is not said, and the others are told."""
     chat = Chat()
     reader, speaker = chat.join(), chat.join()
     reader.lines()
-    speaker.send(b"bye\n" + word + b"\nlate\n")
-    speaker.send(b"later\n")
+    sent = b"bye\n" + word + b"\nlate\nlater\n"
+    speaker.send(*(sent[at : at + size] for at in range(0, len(sent), size)))
     assert reader.texts() == ["bye"]
     assert speaker.lines() == ["*** goodbye"]
     assert speaker.transport.half_closed
@@ -188,13 +189,14 @@ def test_leaving(word: bytes) -> None:
         (b"\x16\x03\x01\x02\x00\x01", "TLS"),
     ],
 )
-def test_who_took_the_wrong_door_is_told(sent: bytes, word: str) -> None:
+@pytest.mark.parametrize("size", [1, 100])
+def test_who_took_the_wrong_door_is_told(sent: bytes, word: str, size: int) -> None:
     """One line that explains, then the end."""
     chat = Chat()
     reader, browser = chat.join(), chat.join()
     reader.lines()
-    for at in range(len(sent)):
-        browser.send(sent[at : at + 1])
+    for at in range(0, len(sent), size):
+        browser.send(sent[at : at + size])
     (line,) = browser.lines()
     assert word in line
     assert browser.transport.half_closed
