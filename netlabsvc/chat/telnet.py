@@ -71,7 +71,8 @@ class Filter:
 
         :param line_bytes: its length, with its end.
         """
-        begin, self._lines_bytes = self._lines_bytes, self._lines_bytes + line_bytes
+        begin = self._lines_bytes
+        self._lines_bytes += line_bytes
         found = False
         while self._cuts and self._cuts[0] < self._lines_bytes:
             found = self._cuts.popleft() > begin or found
