@@ -19,9 +19,8 @@ import netlabsvc.chat.settings
 import netlabsvc.mail.settings
 import netlabsvc.udp.settings
 import netlabsvc.web.settings
-from netlabsvc import toml
+from netlabsvc import state, toml
 from netlabsvc.keys import Key, key, keys_of
-from netlabsvc.state import at_home, state_directory
 
 SERVICES = ("chat", "udp", "web", "mail")
 #: Variables that begin with NETLAB_ but belong to the command line, not to the daemon.
@@ -35,12 +34,6 @@ def _address(value: object) -> str:
         raise ValueError(
             "takes an address: 127.0.0.1, ::1, 0.0.0.0 or ::, or one of this host"
         ) from None
-
-
-def _directory(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError
-    return at_home(value)
 
 
 @dataclass(frozen=True)
@@ -66,14 +59,14 @@ class Daemon:
         "",
         "directory for what must survive; empty: $STATE_DIRECTORY, else $XDG_STATE_HOME/netlab",
         flag="state-dir",
-        read=_directory,
+        read=state.path,
     )
     control: str | None = key(
         "",
         "Unix socket of the control API; empty: control.sock in $RUNTIME_DIRECTORY, else in "
         "$XDG_RUNTIME_DIR/netlab, else in state_dir",
         flag="control",
-        read=_directory,
+        read=state.path,
     )
     log_format: str = key(
         "text",
@@ -196,7 +189,7 @@ def load(
     """
     mistakes: list[str] = []
     found = {path: Setting(k.default) for path, k in KEYS.items()}
-    found["state_dir"] = Setting(*state_directory(environ))
+    found["state_dir"] = Setting(*state.state_directory(environ))
     try:
         layers = [*_from_file(file, mistakes)] if file else []
     except ConfigError as error:
@@ -241,7 +234,12 @@ def _from_file(file: Path, mistakes: list[str]) -> Layer:
         dotted = ".".join(path)
         # A key inside an inline table has no line of its own: its table's line is the nearest.
         line = next(lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines)
-        if dotted in KEYS:
+        if (dotted in KEYS or _is_table(dotted)) and tuple(dotted.split(".")) != path:
+            quoted = ".".join(f'"{name}"' if "." in name else name for name in path)
+            mistakes.append(
+                f"{file}:{line}: {quoted}: quotes make one name of it; write {dotted} without them"
+            )
+        elif dotted in KEYS:
             yield dotted, raw, f"{file}:{line}", 1
         else:
             mistakes.append(f"{file}:{line}: {_unknown(dotted, raw)}")

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import socket
 import struct
+import termios
 from collections.abc import Iterator
+from contextlib import suppress
+from fcntl import ioctl
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -15,6 +18,7 @@ from twisted.internet.defer import Deferred
 P = TypeVar("P")
 #: struct tcp_info of linux/tcp.h: tcpi_bytes_acked stands at byte 120 (since Linux 4.1).
 _BYTES_ACKED = struct.Struct("=120xQ")
+_INT = struct.Struct("=i")
 
 
 class Connections(Generic[P]):
@@ -90,3 +94,11 @@ def acknowledged_bytes(sock: socket.socket | None) -> int | None:
         return int(_BYTES_ACKED.unpack(info)[0])
     except (OSError, struct.error):
         return None
+
+
+def unacknowledged_bytes(sock: socket.socket | None) -> int:
+    """What our kernel holds for the peer (TIOCOUTQ)."""
+    with suppress(OSError):
+        if sock is not None and sock.fileno() >= 0:
+            return int(_INT.unpack(ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0])
+    return 0

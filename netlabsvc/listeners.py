@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import re
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import fsdecode
@@ -27,6 +28,8 @@ from netlabsvc.connections import host_port
 BACKLOG = 1024
 _EXAMPLES = "tcp:12000:interface=127.0.0.1 or ssl:12443:privateKey=key.pem:certKey=cert.pem"
 _PORT = re.compile(r"(?:tcp6?|ssl):(?:.*:)?(?:port=)?(-?\d+)(?::|$)")
+#: A colon that belongs to a value is written with a backslash before it.
+_INTERFACE = re.compile(r"(?:tcp6?|ssl):(?:.*:)?interface=((?:\\.|[^:\\])+)")
 
 
 class StartError(Exception):
@@ -93,10 +96,20 @@ def _endpoint(config: Config, key: str, text: str, reactor: Any) -> IStreamServe
     try:
         if (port := _PORT.match(text)) and not 0 <= int(port[1]) <= 65535:
             raise ValueError
+        if interface := _INTERFACE.match(text):
+            _look_up(re.sub(r"\\(.)", r"\1", interface[1]))
         endpoint: IStreamServerEndpoint = serverFromString(reactor, text)
     except Exception as error:  # plugins and OpenSSL raise whatever they like
         raise StartError(f"{_place(config, key, text)}: {_mistake(text, error)}") from None
     return endpoint
+
+
+def _look_up(interface: str) -> None:
+    """:raises OSError: when it is neither an address nor the name of one."""
+    try:
+        socket.getaddrinfo(interface, None)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, interface) from None
 
 
 def _place(config: Config, key: str, text: str) -> str:

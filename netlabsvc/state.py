@@ -16,6 +16,16 @@ def at_home(path: str) -> str:
     return os.path.expanduser(path)  # noqa: PTH111 - Path has an error for ~nobody, "." for ""
 
 
+def path(value: object) -> str:
+    """Read a path from a configuration.
+
+    :raises ValueError: when it is no text.
+    """
+    if not isinstance(value, str):
+        raise ValueError
+    return at_home(value)
+
+
 def state_directory(environ: Mapping[str, str]) -> tuple[str, str]:
     """The state directory that an environment asks for, and the variable that said so.
 

@@ -24,12 +24,16 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from netlabsvc.chat.commands import LEAVE
+from netlabsvc.connections import plain_socket, unacknowledged_bytes
 from netlabsvc.escape import escape
 
 #: Between two attempts to connect: at first, and at most.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 #: A server that ends it sooner (it is full, say) counts as one that could not be reached.
 STEADY_S = 5.0
+#: Over TLS a connection has ended when both sides have said so. When all that we said has arrived,
+#: the server has so long for it.
+GOODBYE_S = 1.0
 
 
 @implementer(IHalfCloseableProtocol)
@@ -170,8 +174,22 @@ class Talk:
         """End it."""
         self._leaving = True
         self._waiting.cancel()
-        if self._conversation is not None:
-            self._conversation.leave()
+        if (conversation := self._conversation) is not None:
+            conversation.leave()
+            if conversation.over_tls():
+                self._see_off(conversation)
+
+    def _see_off(self, conversation: Conversation, arrived: bool = False) -> None:
+        """Cut a connection that the server does not end.
+
+        :param arrived: whether all that we said had arrived at the last look.
+        """
+        if conversation is self._conversation:
+            waiting_bytes = unacknowledged_bytes(plain_socket(conversation.transport))
+            if arrived and not waiting_bytes:
+                conversation.transport.abortConnection()
+            else:
+                self._reactor.callLater(GOODBYE_S, self._see_off, conversation, waiting_bytes == 0)
 
     def pauseProducing(self) -> None:
         """Read no more from the server, also from the next connection."""

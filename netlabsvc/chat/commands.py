@@ -113,6 +113,8 @@ def _me(hub: Hub, member: Member, words: list[str]) -> str:
 
 
 def _history(hub: Hub, member: Member, words: list[str]) -> str:
+    if hub.mode != "hub":
+        raise ValueError(f"not now: {MODES[hub.mode]}")
     hub.replay(member)
     return "" if hub.history else "nothing has been said yet"
 

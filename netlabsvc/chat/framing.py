@@ -75,11 +75,16 @@ class LineSession(Session, LineReceiver):
             self._watch_for_a_line_end(data)
 
     def lineReceived(self, line: bytes) -> None:
+        cut = self._telnet.cut(len(line) + 1)
         if len(line) > self.longest and not line.endswith(b"\r"):
             self._refuse()
             return
         self._long_lines = 0
+        if cut:
+            self._hand_over()
         self._lines.append(line)
+        if cut:
+            self._hand_over(whole=False)
         self.spend()
 
     def lineLengthExceeded(self, line: bytes) -> None:
@@ -104,7 +109,8 @@ class LineSession(Session, LineReceiver):
 
     def rawDataReceived(self, data: bytes) -> None:
         """Skip the rest of a line that is too long."""
-        _, end, rest = data.partition(self.delimiter)
+        skipped, end, rest = data.partition(self.delimiter)
+        self._telnet.cut(len(skipped + end))
         if end:
             self.setLineMode()
             self._rest = rest
@@ -114,7 +120,7 @@ class LineSession(Session, LineReceiver):
             self.lineReceived(last)
             self._hand_over()
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, *, whole: bool = True) -> None:
         lines, self._lines = self._lines, []
         if not lines:
             return
@@ -125,7 +131,7 @@ class LineSession(Session, LineReceiver):
                 return
             if lines[0].endswith(b"\r"):
                 self.style = Style.of(self.style.encoding, "\r\n")
-        self.speak([line.removesuffix(b"\r") for line in lines])
+        self.speak([line.removesuffix(b"\r") for line in lines], whole=whole)
 
     def _spoke_tls(self, data: bytes) -> bool:
         assert self._head is not None

@@ -1,7 +1,12 @@
 """What can be said in a room, and how each of it is written for a client.
 
-A client's words always stand behind a header that begins with ``[``; a line of the server always
-begins with ``*** ``. Texts come here cleaned (see text.py): none holds a line end.
+    [2026-11-20 14:03:07] ada (10.0.0.5:41766): hello            said to all
+    [2026-11-20 14:03:07] ada (10.0.0.5:41766) waves             done, /me
+    [2026-11-20 14:03:07 -> you] ada (10.0.0.5:41766): hello     said to one alone
+    *** ada (10.0.0.5:41766) left: quit                          the server
+
+No text stands before the address of who said it: what a line is, its reader can trust. Texts come
+here cleaned (see text.py): none holds a line end.
 """
 
 from __future__ import annotations
@@ -84,14 +89,14 @@ class Said:
 
     def lines(self) -> str:
         to = " -> you" if self.to else ""
-        header = f"[{stamp(self.time_s)}] {self.name} ({self.peer}){to}{self.verb} "
+        header = f"[{stamp(self.time_s)}{to}] {self.name} ({self.peer}){self.verb} "
         return f"{header}{f'{chr(10)}{header}'.join(self.texts)}\n"
 
     def encode(self, style: Style) -> bytes:
         return style.encode(self.lines())
 
     def records(self) -> Iterator[Record]:
-        head = f"{self.name} ({self.peer}){f' -> {self.to}' if self.to else ''}{self.verb} "
+        head = f"{f'[-> {self.to}] ' if self.to else ''}{self.name} ({self.peer}){self.verb} "
         fields: dict[str, Any] = {"event": "said" if self.verb else "did"}
         fields |= {"client": self.client, "name": self.name, "peer": self.peer}
         if self.to:

@@ -9,22 +9,18 @@ Linux holds up to some MB for a peer that stopped reading.
 from __future__ import annotations
 
 import socket
-import struct
-import termios
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from fcntl import ioctl
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer, ISSLTransport
 from zope.interface import implementer
 
-from netlabsvc.connections import acknowledged_bytes, plain_socket
+from netlabsvc.connections import acknowledged_bytes, plain_socket, unacknowledged_bytes
 
 #: How much is handed to the transport at a time.
 PIECE_BYTES = 64 * 1024
-_INT = struct.Struct("=i")
 
 
 def tune(sock: socket.socket, send_buffer_bytes: int) -> None:
@@ -127,10 +123,7 @@ class Outlet:
 
     def unacknowledged_bytes(self) -> int:
         """What the kernel holds for the peer."""
-        with suppress(OSError):
-            if self.sock is not None and self.sock.fileno() >= 0:
-                return int(_INT.unpack(ioctl(self.sock, termios.TIOCOUTQ, bytes(4)))[0])
-        return 0
+        return unacknowledged_bytes(self.sock)
 
     def arrived_bytes(self) -> int:
         """How many bytes have arrived, or where that cannot be known have left for the kernel.

@@ -43,6 +43,7 @@ class Room:
         self.pressure = Pressure(Bounds.of(settings.queue, settings.stall_s), reactor)
         self.connections: Connections[Any] = Connections()
         self.nameless: set[Any] = set()  # those who are asked for a name
+        self.handshaking: set[Any] = set()  # those with whom TLS is not agreed on yet
         self._wall = wall
         self._summing_up = False
         self._transcript = transcript
@@ -81,6 +82,7 @@ class Room:
     def forget(self, session: Any) -> None:
         """A session's connection is lost."""
         self.nameless.discard(session)
+        self.handshaking.discard(session)
         self.pressure.gone(session)
         self.connections.discard(session)
 
@@ -90,6 +92,8 @@ class Room:
         self.hub.shut(farewell)
         for session in tuple(self.nameless):
             session.dismiss(farewell, "shutdown")
+        while self.handshaking:
+            self.handshaking.pop().transport.abortConnection()
         self._end_turn()
         return self.connections.all_gone()
 

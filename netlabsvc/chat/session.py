@@ -11,7 +11,12 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, ISSLTransport
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    ISSLTransport,
+)
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -29,6 +34,8 @@ SEND_BUFFER_BYTES = 64 * 1024
 #: How long answers may still reach a client that ended its input, and how long we read on after
 #: our last word: closing at once would reset the connection, and our last word with it.
 LINGER_S = 1.0
+#: How long a client may take until TLS is agreed on; it has no seat before.
+HANDSHAKE_S = 10.0
 #: So much is read ahead of a client that is held.
 READ_AHEAD_BYTES = 16 * 1024
 #: So many lines are said in one turn of the reactor, or one command run.
@@ -40,7 +47,7 @@ UNLIMITED = 16 * 1024 * 1024
 ASK_NAME = "what is your name?"
 
 
-@implementer(IHalfCloseableProtocol)
+@implementer(IHalfCloseableProtocol, IHandshakeListener)
 class Session:
     """A client of the room. Mixed into a protocol that can be paused (see framing.py)."""
 
@@ -94,9 +101,26 @@ class Session:
         self.deliver = self.outlet.send  # not a method of its own: every copy goes through it
         if self.outlet.sock is not None:
             tune(self.outlet.sock, SEND_BUFFER_BYTES)
-        refusal = self.room.refusal(self.peer)
         self.room.connections.add(self)
-        if refusal:
+        if ISSLTransport.providedBy(self.transport):
+            self.room.handshaking.add(self)
+            self._start_timer(self._give_up_tls, HANDSHAKE_S)
+        else:
+            self._come_in()
+
+    def handshakeCompleted(self) -> None:
+        """TLS is agreed on: from now on it is a client like any other."""
+        self.room.handshaking.discard(self)
+        self._stop_timer()
+        self._come_in()
+
+    def _give_up_tls(self) -> None:
+        self.room.handshaking.discard(self)
+        self.room.note(self.peer, f"cut: no TLS within {HANDSHAKE_S:g} s")
+        self.transport.abortConnection()
+
+    def _come_in(self) -> None:
+        if refusal := self.room.refusal(self.peer):
             self.room.note(self.peer, f"turned away: {refusal}")
             self.tell(refusal)
             self.close()
@@ -114,9 +138,11 @@ class Session:
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True
         self._say_what_was_kept()
+        if self in self.room.handshaking:
+            self.room.note(self.peer, f"left before TLS was agreed on: {_ending(reason)}")
         if self in self.room.nameless:
             self.room.note(self.peer, "left without a name")
-        self.hub.leave(self, "closed" if reason.check(ConnectionDone) else "connection lost")
+        self.hub.leave(self, _ending(reason))
         self.room.forget(self)
         for call in (self._timer, self._rate):
             if call is not None and call.active():
@@ -249,13 +275,16 @@ class Session:
             self.hold("rate")
             self._rate = self.room.reactor.callLater(wait_s, self.release, "rate")
 
-    def speak(self, lines: list[bytes]) -> None:
-        """Hand over what came in one chunk; many lines at once cost little more than one."""
+    def speak(self, lines: list[bytes], *, whole: bool = True) -> None:
+        """Hand over what came in one chunk; many lines at once cost little more than one.
+
+        :param whole: see `Decoder.decode`.
+        """
         if self.closing or not lines:
             return
         if self._lost:
             lines = lines[:MOST_LAST_LINES]
-        texts = self._decoder.decode(lines)
+        texts = self._decoder.decode(lines, whole=whole)
         if self._decoder.encoding != self.style.encoding:
             self.style = Style.of(self._decoder.encoding, self.style.end)
         self._hear(itertools.chain(self._pending, texts))
@@ -329,12 +358,20 @@ class Session:
         else:
             self.deliver(Notice(text).encode(self.style))
 
-    # One timer: for the end of a connection.
+    # One timer: for the end of a connection, and for TLS at its beginning.
 
-    def _start_timer(self, function: Callable[[], object]) -> None:
+    def _start_timer(self, function: Callable[[], object], delay_s: float = LINGER_S) -> None:
         self._stop_timer()
-        self._timer = self.room.reactor.callLater(LINGER_S, function)
+        self._timer = self.room.reactor.callLater(delay_s, function)
 
     def _stop_timer(self) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
+
+
+def _ending(reason: Failure) -> str:
+    """What ended a connection. An error of OpenSSL is a list of triples that end with its words."""
+    match getattr(reason.value, "args", ()):
+        case ([(*_, words), *_],):
+            return str(words)
+    return "closed" if reason.check(ConnectionDone) else "connection lost"

@@ -77,10 +77,12 @@ class Decoder:
         """Read everything from here on in this encoding."""
         self.encoding, self.latched = encoding, True
 
-    def decode(self, lines: list[bytes]) -> list[str]:
-        """The texts of whole lines, cleaned for others; bytes that are no text show as ``\\xNN``.
+    def decode(self, lines: list[bytes], *, whole: bool = True) -> list[str]:
+        """The texts of lines, cleaned for others; bytes that are no text show as ``\\xNN``.
 
         The result does not depend on how many lines come at once.
+
+        :param whole: whether no byte of theirs is missing; else they are evidence for nothing.
         """
         joined = b"\n".join(lines)
         if self.latched or joined.isascii():
@@ -89,13 +91,13 @@ class Decoder:
             try:
                 texts = joined.decode(self.encoding).split("\n")
             except UnicodeDecodeError:
-                texts = [self._decode_one(line) for line in lines]
+                texts = [self._decode_one(line, whole) for line in lines]
         else:
-            texts = [self._decode_one(line) for line in lines]
+            texts = [self._decode_one(line, whole) for line in lines]
         return texts if all(map(str.isprintable, texts)) else [clean(text) for text in texts]
 
-    def _decode_one(self, line: bytes) -> str:
-        if not self.latched and not line.isascii():
+    def _decode_one(self, line: bytes, whole: bool) -> str:
+        if whole and not self.latched and not line.isascii():
             self._weigh(line)
         return line.decode(self.encoding, "backslashreplace")
 

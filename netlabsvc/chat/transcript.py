@@ -84,12 +84,13 @@ class Transcript:
         return self._path.with_name(f"{FILE}.{number}")
 
     def _rotate(self) -> None:
-        for number in range(KEPT - 1, 0, -1):
-            if self._old(number).exists():
-                self._old(number).replace(self._old(number + 1))
-        self._path.replace(self._old(1))
-        self._file.close()
-        self._file = self._open()
+        if self._path.exists():  # else the last time ended here: the new file could not be opened
+            for number in range(KEPT - 1, 0, -1):
+                if self._old(number).exists():
+                    self._old(number).replace(self._old(number + 1))
+            self._path.replace(self._old(1))
+        full, self._file = self._file, self._open()
+        full.close()
 
 
 def _last(path: Path, most: int) -> list[Said]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from netlabsvc import state
 from netlabsvc.keys import PORTS, key
 
 
@@ -19,7 +20,13 @@ class Settings:
         excludes="listen",
     )
     listen: tuple[str, ...] = key((), "Twisted endpoint strings, instead of host and port")
-    root: str = key("", "directory that is served; empty: the packaged site", flag="www", live=True)
+    root: str = key(
+        "",
+        "directory that is served; empty: the packaged site",
+        flag="www",
+        read=state.path,
+        live=True,
+    )
     listing: bool = key(True, "list a directory that has no index.html", live=True)
     max_connections: int = key(
         1000, "connections at one time; more get a 503", bounds=(1, 100_000), live=True

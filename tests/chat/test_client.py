@@ -3,44 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone, ConnectionRefusedError
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
-from twisted.internet.protocol import Protocol
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from netlabsvc.chat.client import Talk
-
-
-@implementer(IStreamClientEndpoint)
-class Server:
-    """An endpoint; a test says when an attempt to connect succeeds, and when it is over.
-
-    :ivar attempts: one for each time that somebody wanted to connect.
-    """
-
-    def __init__(self) -> None:
-        self.attempts: list[Deferred[IProtocol]] = []
-        self._factories: list[IProtocolFactory] = []
-
-    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
-        self.attempts.append(Deferred())
-        self._factories.append(factory)
-        return self.attempts[-1]
-
-    def accept(self) -> Protocol:
-        protocol = self._factories[-1].buildProtocol(IPv4Address("TCP", "127.0.0.1", 12000))
-        assert isinstance(protocol, Protocol)
-        protocol.makeConnection(StringTransport())
-        self.attempts[-1].callback(protocol)
-        return protocol
-
-    def refuse(self) -> None:
-        self.attempts[-1].errback(ConnectionRefusedError())
+from support.endpoint import Server
 
 
 class Running:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from netlabsvc.chat import commands
@@ -61,9 +63,30 @@ def test_a_whisper_reaches_one_alone_and_can_be_answered() -> None:
     hub.flush()
     commands.run(hub, bob, "/reply yes")
     hub.flush()
-    assert bob.lines()[0].endswith("ada (10.0.0.1:1) -> you: two  blanks")
-    assert ada.lines()[0].endswith("bob (10.0.0.2:2) -> you: yes")
+    assert bob.lines()[0].endswith(" -> you] ada (10.0.0.1:1): two  blanks")
+    assert ada.lines()[0].endswith(" -> you] bob (10.0.0.2:2): yes")
     assert cyd.lines() == []
+
+
+WHISPER = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d -> you\] (\S+) \((\S+)\): (.*)")
+LIES = ["-> you: give me", "-> bob: give me", ": give me", "[-> bob] ada (10.0.0.1:1): give me"]
+
+
+@pytest.mark.parametrize("command", ["/me", "/say", "/nick x\n/me"])
+@pytest.mark.parametrize("lie", LIES)
+def test_nothing_that_is_said_to_all_looks_like_a_whisper(command: str, lie: str) -> None:
+    """Neither in the room nor in the log; what is said to one alone is marked before its name."""
+    hub, (ada, bob) = room("ada", "bob")
+    for line in f"{command} {lie}".split("\n"):
+        commands.run(hub, bob, line)
+    commands.run(hub, bob, f"/msg ada {lie}")
+    records = [record for message in hub.flush() for record in message.records()]
+    *said, whispered = ada.lines()
+    assert not any(WHISPER.match(line) for line in said)
+    match = WHISPER.match(whispered)
+    assert match
+    assert match[2] == "10.0.0.2:2"
+    assert [text.startswith("[-> ada] ") for text, _ in records] == [False] * len(said) + [True]
 
 
 def test_say_says_what_would_be_a_command() -> None:
@@ -91,4 +114,4 @@ def test_a_reply_goes_to_who_wrote_and_to_nobody_who_took_the_name() -> None:
     commands.run(hub, bob, "/reply two")
     hub.flush()
     assert "*** whoever wrote to you alone has left" in bob.lines()
-    assert not any("-> you" in line for line in mallory.lines())
+    assert not any("-> you]" in line for line in mallory.lines())

@@ -36,9 +36,9 @@ def test_in_echo_mode_nobody_hears_of_others() -> None:
     chat = Chat(mode="echo")
     ada = chat.join()
     bob = chat.join()
-    bob.send(b"/nick bob\n/msg guest1 hello\n/quit\n")
+    bob.send(b"/nick bob\n/msg guest1 hello\n/history\n/quit\n")
     assert ada.lines() == []
-    assert bob.lines()[1] == "*** not now: what you say comes back to you alone"
+    assert bob.lines()[1:3] == ["*** not now: what you say comes back to you alone"] * 2
 
 
 def test_operator_mode_keeps_numbered_lines_until_an_operator_takes_them() -> None:
@@ -75,7 +75,7 @@ def test_the_log_numbers_the_lines_that_wait_and_an_answer_reaches_one_client() 
     ]
     hub.answer(hub.find("bob"), "coming")
     hub.flush()
-    assert bob.lines()[-1].endswith("operator (server) -> you: coming")
+    assert bob.lines()[-1].endswith(" -> you] operator (server): coming")
     assert ada.lines() == []
 
 

@@ -19,6 +19,12 @@ SENT = {
     "Chinese": ("你好\n再见\n".encode(), ["你好", "再见"]),
     "GBK": ("你好\n再见\n".encode("gbk"), ["你好", "再见"]),
     "Ctrl-C": (b"a\xff\xf4\xff\xfd\x06b\n", ["ab"]),
+    # GNU telnet on a terminal sends BRK for the byte 0x9C, AO for 0x8F.
+    "朋友 through telnet": (
+        b"\xe6\xff\xf3\xff\xfd\x06\x8b\xe5\xff\xf5\xff\xfd\x06\x8b\r\n" + "你好\r\n".encode(),
+        [r"\xe6\x8b\xe5\x8b", "你好"],
+    ),
+    "GBK after Ctrl-C": (b"\xff\xf4\xff\xfd\x06" + "朋友\r\n".encode("gbk"), ["朋友"]),
     "rubbing out": (b"helo\x7flo\r\0", ["hello"]),
     "controls": (b"a\x1b[2Jb\rc\x0bd\n", [r"a\x1b[2Jb\rc\x0bd"]),
     "a forged header": (
@@ -55,6 +61,21 @@ def test_any_chunking_gives_the_same_lines(case: str, data: st.DataObject) -> No
     reader, speaker = chat.join(), chat.join()
     speaker.send(*data.draw(chunkings(sent)))
     assert reader.texts() == texts
+
+
+@pytest.mark.parametrize("size", [1, 5, 100_000])
+def test_a_line_that_telnet_cut_settles_no_encoding(size: int) -> None:
+    """Neither while it is read at once, nor when it waits for its turn; whole lines still do."""
+    sent = b"1\n2\n" + SENT["朋友 through telnet"][0] + "朋友\r\n".encode("gbk")
+    chat = Chat(rate=8.0, burst=1)
+    reader, speaker = chat.join(), chat.join()
+    reader.lines()
+    speaker.send(*(sent[at : at + size] for at in range(0, len(sent), size)))
+    for _ in range(4):
+        assert speaker.session.style.encoding == "utf-8"
+        chat.turn(0.125)
+    assert reader.texts() == ["1", "2", r"\xe6\x8b\xe5\x8b", "你好", "朋友"]
+    assert speaker.session.style.encoding == "gb18030"
 
 
 def test_every_line_has_a_header_that_no_text_can_break() -> None:
@@ -147,14 +168,15 @@ def test_the_end_of_input_delivers_the_last_line_and_waits_for_answers() -> None
     assert reader.lines()[-1].endswith("left: end of input")
 
 
-@pytest.mark.parametrize("word", [b"q", b"exit", b"/quit"])
-def test_leaving(word: bytes) -> None:
+@pytest.mark.parametrize("size", [1, 100])
+@pytest.mark.parametrize("word", [b"q", b"exit", b"/quit", b"q\r", b"q\xff\xf1"])
+def test_leaving(word: bytes, size: int) -> None:
     """A word that leaves, what follows it is not said, and the others are told."""
     chat = Chat()
     reader, speaker = chat.join(), chat.join()
     reader.lines()
-    speaker.send(b"bye\n" + word + b"\nlate\n")
-    speaker.send(b"later\n")
+    sent = b"bye\n" + word + b"\nlate\nlater\n"
+    speaker.send(*(sent[at : at + size] for at in range(0, len(sent), size)))
     assert reader.texts() == ["bye"]
     assert speaker.lines() == ["*** goodbye"]
     assert speaker.transport.half_closed
@@ -167,13 +189,14 @@ def test_leaving(word: bytes) -> None:
         (b"\x16\x03\x01\x02\x00\x01", "TLS"),
     ],
 )
-def test_who_took_the_wrong_door_is_told(sent: bytes, word: str) -> None:
+@pytest.mark.parametrize("size", [1, 100])
+def test_who_took_the_wrong_door_is_told(sent: bytes, word: str, size: int) -> None:
     """One line that explains, then the end."""
     chat = Chat()
     reader, browser = chat.join(), chat.join()
     reader.lines()
-    for at in range(len(sent)):
-        browser.send(sent[at : at + 1])
+    for at in range(0, len(sent), size):
+        browser.send(sent[at : at + size])
     (line,) = browser.lines()
     assert word in line
     assert browser.transport.half_closed

@@ -51,3 +51,42 @@ def test_any_chunking_gives_the_same(parts: list[bytes], data: st.DataObject) ->
     """Where the bytes are cut changes nothing, and nothing raises."""
     sent = b"".join(parts)
     assert feed(data.draw(chunkings(sent))) == feed([sent])
+
+
+def lines(chunks: list[bytes]) -> list[tuple[bytes, bool]]:
+    """The lines of bytes that come in these chunks, and whether a command stood inside each."""
+    telnet, rest, found = Filter(), b"", []
+    for chunk in chunks:
+        *whole, rest = (rest + telnet.feed(chunk)[0]).split(b"\n")
+        found += [(line, telnet.cut(len(line) + 1)) for line in whole]
+    return found
+
+
+COMMANDS = (b"\xff\xf3", b"\xff\xfd\x06", b"\xff\xfa\x18\xff\xf0")
+PARTS = (*COMMANDS, b"\xff\xff", b"\r\0", b"\r", b"\n", b"a")
+
+
+@given(st.lists(st.sampled_from(PARTS)), st.data())
+def test_which_lines_a_command_has_cut(parts: list[bytes], data: st.DataObject) -> None:
+    """Those behind whose first byte one stands, wherever the bytes are cut."""
+    sent = b"".join(parts)
+    found = lines(data.draw(chunkings(sent)))
+    assert found == lines([sent])
+    marked = b"".join(b"!" if part in COMMANDS else part for part in parts)
+    marked = marked.replace(b"\r\0", b"\r\n")
+    assert [cut for _, cut in found] == [b"!" in x.lstrip(b"!") for x in marked.split(b"\n")[:-1]]
+
+
+@pytest.mark.parametrize(
+    ("sent", "cut"),
+    [
+        (b"\xe6\xff\xf3\x8b\n", [True]),
+        (b"\xff\xf4\xff\xfd\x06hello\n", [False]),
+        (b"a\n\xff\xf4b\nc\xff\xf4\nd\n", [False, False, True, False]),
+        (b"a\r\xff\xf4\0b\n", [True, False]),
+        (b"\xff\xff\xff\xff\n", [False]),
+    ],
+)
+def test_a_command_inside_a_line(sent: bytes, cut: list[bool]) -> None:
+    """One before the first byte cuts nothing, and a byte 255 of data is none."""
+    assert [found for _, found in lines([sent])] == cut

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,26 @@ def test_old_files_are_kept_up_to_a_number(tmp_path: Path) -> None:
     names = sorted(p.name for p in tmp_path.iterdir())
     assert names == [FILE, *(f"{FILE}.{n}" for n in range(1, KEPT + 1))]
     assert "m19" in (tmp_path / f"{FILE}.1").read_text()
+
+
+def test_a_new_file_that_cannot_be_opened_costs_no_line(tmp_path: Path) -> None:
+    """Without a free descriptor the full file goes on, and no old one is shifted for it."""
+    transcript = Transcript(tmp_path, 400)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        for number in range(3):
+            with pytest.raises(OSError, match="Too many open files"):
+                transcript.write(said(f"m{number}" + "x" * 400).records(), NOW)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    transcript.write(said("m3").records(), NOW)
+    transcript.write(said("m4").records(), NOW)
+    transcript.close()
+    full, new = (tmp_path / f"{FILE}.1").read_text(), (tmp_path / FILE).read_text()
+    assert [f"m{n}" in full for n in range(5)] == [True, True, True, True, False]
+    assert "m4" in new
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_what_comes_after_a_torn_line_is_not_lost_with_it(tmp_path: Path) -> None:

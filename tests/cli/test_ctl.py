@@ -78,7 +78,7 @@ def test_say_tell_mute_and_kick_reach_the_client(daemon: Daemon, ada: socket.soc
     assert ctl(daemon, "say", "the", "bell", "rings").stdout == "said to 1\n"
     heard(ada, "operator (server): the bell rings")
     assert ctl(daemon, "tell", "艾达", "look here").stdout.startswith("told 艾达 (127.0.0.1:")
-    heard(ada, "operator (server) -> you: look here")
+    heard(ada, " -> you] operator (server): look here")
     assert ctl(daemon, "mute", "艾达").stdout.endswith(" is muted\n")
     ada.sendall(b"hello?\n")
     heard(ada, "*** the operator has muted you")

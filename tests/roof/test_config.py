@@ -144,6 +144,12 @@ def test_all_mistakes_of_a_file_are_told_together(tmp_path: Path) -> None:
         ('[web]\nroot = "/no/such/place"\n', "no such directory"),
         (f"seed = {'1' * 5000}\n", "FILE: not valid TOML: Exceeds the limit"),
         (f"seed = {'[' * 5000}\n", "FILE: not valid TOML: maximum recursion"),
+        (
+            '\n"chat.port" = 1\n',
+            'FILE:2: "chat.port": quotes make one name of it; write chat.port without them',
+        ),
+        ('["mail.sandbox"]\nport = 1\n', 'FILE:2: "mail.sandbox".port: quotes make one name of'),
+        ('mail."sandbox.port" = 1\n', "write mail.sandbox.port without them"),
     ],
 )
 def test_a_mistake_names_what_would_be_right(tmp_path: Path, text: str, message: str) -> None:
@@ -186,10 +192,13 @@ def test_off_is_a_value_for_what_has_a_limit(tmp_path: Path) -> None:
 
 
 def test_the_home_directory_in_a_path(tmp_path: Path) -> None:
-    """No shell expands ~ in a file, nor after --state-dir=."""
+    """No shell expands ~ in a file, nor after --state-dir= or --www=."""
     file = tmp_path / "netlab.toml"
-    file.write_text('state_dir = "~/lab"\n')
-    assert config.load(file, {}, {}).daemon.state_dir == str(Path.home() / "lab")
+    file.write_text('state_dir = "~/lab"\n[web]\nroot = "~"\n')
+    loaded = config.load(file, {}, {})
+    assert loaded.daemon.state_dir == str(Path.home() / "lab")
+    assert loaded.web.root == str(Path.home())
+    assert config.load(None, {}, {"www": "~/"}).web.root == f"{Path.home()}/"
 
 
 def test_listen_and_port_exclude_each_other(tmp_path: Path) -> None:

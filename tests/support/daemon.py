@@ -75,6 +75,11 @@ class Daemon:
         assert found, f"no {pattern!r} in the log:\n" + "\n".join(self.lines)
         return found[0]
 
+    def status(self, name: str) -> int:
+        """A number in /proc/PID/status, such as VmRSS, in kB, or voluntary_ctxt_switches."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text("ascii")
+        return int(re.findall(rf"^{name}:\s+(\d+)", status, re.MULTILINE)[0])
+
     def stop(self, sig: int = signal.SIGTERM) -> int:
         """Send a signal, wait for the end; returns the status."""
         if self.process.poll() is None:

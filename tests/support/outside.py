@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 
+#: Not ngircd, though the bench runs beside it where it is installed: its package starts a server
+#: that listens on all addresses.
 PACKAGES = {
     "nc": "netcat-openbsd",
     "ncat": "ncat",

@@ -82,14 +82,7 @@ def send_for(client: socket.socket, data: bytes, seconds: float, most: int = 1 <
 
 
 def memory_mb(hub: Daemon, name: str) -> int:
-    status = Path(f"/proc/{hub.process.pid}/status").read_text()
-    return int(re.findall(rf"{name}:\s+(\d+) kB", status)[0]) // 1024
-
-
-def times_woken(hub: Daemon) -> int:
-    """How often the daemon has slept and gone on."""
-    status = Path(f"/proc/{hub.process.pid}/status").read_text()
-    return int(re.findall(r"\nvoluntary_ctxt_switches:\s+(\d+)", status)[0])
+    return hub.status(name) // 1024
 
 
 @pytest.mark.parametrize("count", [1, 10])
@@ -315,9 +308,9 @@ def test_a_room_that_is_silent_costs_nothing(tmp_path: Path) -> None:
         crowd.send(crowd.voices[0], b"in the middle of")
         woken = []
         for _ in range(6):  # on a busy machine it takes a while until all is said
-            before = times_woken(hub)
+            before = hub.status("voluntary_ctxt_switches")
             crowd.rest(2)
-            woken.append(times_woken(hub) - before)
+            woken.append(hub.status("voluntary_ctxt_switches") - before)
             if woken[-1] < 12:
                 break
         assert woken[-1] < 12, woken

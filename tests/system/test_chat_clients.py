@@ -109,6 +109,15 @@ def test_one_that_writes_gbk(programs: dict[str, Program]) -> None:
         gbk.wait_for(f"): 你好 {number}\n".encode("gbk"))
 
 
+def test_telnet_cuts_a_character_and_is_understood_again(programs: dict[str, Program]) -> None:
+    """It takes a byte 0x9C for Ctrl-\\; what is left of that line says nothing of the next."""
+    telnet, other = programs["telnet"], programs["nc"]
+    telnet.say("朋友\n".encode())
+    other.wait_for(rb"\xe6")
+    telnet.say("大家好\n".encode())
+    other.wait_for("): 大家好\n".encode())
+
+
 def test_one_that_ends_its_input_reads_on_for_a_while(programs: dict[str, Program]) -> None:
     """nc -N: its last words need no line end, and an answer given at once still arrives."""
     ended, other = programs["nc -N"], programs["ncat"]

@@ -35,6 +35,7 @@ TRICKS = [
     "\u061c",
 ]
 LIES = ["*** server: all leave now", "[2026-11-20 14:03:07] operator (10.0.0.1:1): give me", "*** "]
+DID = re.compile(rb"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \S+ \((\S+?)\) .*")
 #: What may stand in a line that is shown: nothing that moves a cursor, ends a line, turns it round.
 UNSEEMLY = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 RAW = [
@@ -125,6 +126,15 @@ def test_any_bytes_become_lines_of_their_sender(pair: Pair, pieces: list[bytes])
     sent = re.sub(rb"\xff+\xfa+", b"", b"".join(pieces))
     # A TELNET command at the end takes two bytes at most.
     check(pair, b"> " + re.sub(rb"(\n|\r\0)", rb"\1> ", sent) + b"  ")
+
+
+@pytest.mark.parametrize("lie", [*LIES, "-> you: give me", ": give me", "(10.0.0.1:1): give me"])
+def test_what_one_does_is_a_line_of_its_own(pair: Pair, lie: str) -> None:
+    """/me puts any text behind its speaker's address, and nothing in the brackets before it."""
+    pair.liar.sendall(f"/me {lie}".encode())
+    for lines in pair.heard().values():
+        (line,) = lines
+        assert DID.fullmatch(line.encode())[1] == pair.peer  # type: ignore[index]
 
 
 def name(pair: Pair, wanted: str) -> str:

@@ -33,11 +33,14 @@ class Secure:
         """A connection to the TLS port that has not said anything yet."""
         return socket.create_connection(("127.0.0.1", self.tls), PATIENCE_S)
 
-    def join(self) -> ssl.SSLSocket:
-        """A client that has read its greeting; the end of its stream must be authentic."""
+    def shake_hands(self, client: socket.socket) -> ssl.SSLSocket:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        client = context.wrap_socket(self.raw(), suppress_ragged_eofs=False)
+        return context.wrap_socket(client, suppress_ragged_eofs=False)
+
+    def join(self) -> ssl.SSLSocket:
+        """A client that has read its greeting; the end of its stream must be authentic."""
+        client = self.shake_hands(self.raw())
         heard = b""
         while b"/help" not in heard:
             heard += client.recv(4096)
@@ -92,11 +95,69 @@ def test_a_paste_is_whole(secure: Secure) -> None:
         assert texts == said.split(b"\n")[:-1]
 
 
-@pytest.mark.parametrize("greeted", [True, False])
-def test_who_stops_reading_is_cut(secure: Secure, greeted: bool) -> None:
-    """After its handshake, or without any: the others go on."""
+def test_who_has_not_agreed_on_tls_has_no_seat(secure: Secure) -> None:
+    """A silent client is cut within 10 s with one line of the log; nobody in the room hears of it.
+
+    One that says hello a little later is let in.
+    """
+    began = time.monotonic()
+    with secure.join() as ada, secure.raw() as silent, secure.raw() as late:
+        peer = f"127.0.0.1:{silent.getsockname()[1]}"
+        ada.settimeout(PATIENCE_S)
+        time.sleep(0.5)
+        assert not any("guest2 " in line for line in secure.daemon.lines)
+        with secure.shake_hands(late) as bob:
+            heard = b""
+            while b"/help" not in heard:
+                heard += bob.recv(4096)
+            assert b"you are guest2; one other is here" in heard
+            silent.settimeout(PATIENCE_S)
+            with pytest.raises(ConnectionResetError):
+                silent.recv(1)
+            assert 10 <= time.monotonic() - began < 15
+            ada.sendall(b"q\n")
+            told = re.findall(rb"\*\*\* (.*)\n", rest_of(ada))
+            assert told[1:] == [b"goodbye"]
+            assert re.fullmatch(rb"guest2 \(\S+\) joined", told[0])
+    (line,) = (line for line in secure.daemon.lines if peer in line)
+    assert line.endswith(f"{peer} cut: no TLS within 10 s")
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (b"hello\n", "wrong version number"),
+        (b"GET / HTTP/1.1\r\n\r\n", "http request"),
+        (b"\x16\x03\x01", "connection lost"),
+        (b"", "connection lost"),
+    ],
+)
+def test_who_speaks_no_tls_is_one_line_of_the_log(secure: Secure, said: bytes, why: str) -> None:
+    """It says what came instead, and from where."""
+    with secure.raw() as client:
+        peer = f"127.0.0.1:{client.getsockname()[1]}"
+        client.sendall(said)
+        if said.endswith(b"\n"):
+            assert client.recv(64)[:1] in (b"\x15", b"")  # an alert of TLS
+    line = secure.daemon.wait_for(peer)
+    assert line.endswith(f"{peer} left before TLS was agreed on: {why}")
+    with secure.join():
+        assert sum(peer in line for line in secure.daemon.lines) == 1
+
+
+def test_the_end_waits_for_no_handshake(secure: Secure) -> None:
+    """The daemon ends at once, though a client has not said hello yet."""
+    with secure.raw():
+        time.sleep(0.2)
+        began = time.monotonic()
+        secure.daemon.stop()
+        assert time.monotonic() - began < 3
+
+
+def test_who_stops_reading_is_cut(secure: Secure) -> None:
+    """The others go on."""
     with (
-        secure.join() if greeted else secure.raw(),
+        secure.join(),
         socket.create_connection(("127.0.0.1", secure.plain), PATIENCE_S) as talker,
         answering(secure.plain),
     ):

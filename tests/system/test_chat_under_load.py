@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import resource
 import signal
 import time
@@ -162,13 +161,13 @@ def test_ten_thousand_idle_clients(tmp_path: Path) -> None:
     enough_descriptors(count + 100)
     size = f"--chat-max-clients={count + 10}"
     with Daemon(tmp_path, "--services=chat", size) as hub, Crowd(hub.ports["chat"], 1) as crowd:
-        before_kb = memory_kb(hub)
+        before_kb = hub.status("VmRSS")
         for _ in range(count // 100):
             crowd.join(100)
             for voice in crowd.voices:
                 voice.forget()
         crowd.rest(3)
-        each_kb = (memory_kb(hub) - before_kb) / count
+        each_kb = (hub.status("VmRSS") - before_kb) / count
         print(f"{each_kb:.1f} kB for each of {count} idle clients")
         for voice in crowd.voices:
             voice.forget()
@@ -191,12 +190,7 @@ def enough_descriptors(count: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def memory_kb(hub: Daemon, name: str = "VmRSS") -> int:
-    status = Path(f"/proc/{hub.process.pid}/status").read_text()
-    return int(re.findall(rf"{name}:\s+(\d+) kB", status)[0])
-
-
 def highest_memory_kb(hub: Daemon) -> int:
-    kb = memory_kb(hub, "VmHWM")
+    kb = hub.status("VmHWM")
     print(f"the daemon took {kb // 1024} MB at most")
     return kb

@@ -6,11 +6,13 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -325,6 +327,22 @@ def test_a_pipe_ends_in_a_room_that_never_falls_silent(tls: tuple[Daemon, Path])
             thread.join()
             talker.kill()
     assert shown.count("and another thing") > 10
+
+
+def test_a_pipe_ends_though_the_server_never_says_goodbye(tmp_path: Path) -> None:
+    """A TLS server that has stopped: what was said is there, and the pipe leaves it alone."""
+    key, certificate = self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        ThreadPoolExecutor() as pool,
+    ):
+        server = f"127.0.0.1:{listening.getsockname()[1]}"
+        ended = pool.submit(chat, server, "--tls", "-k", said="hello\n")
+        with context.wrap_socket(listening.accept()[0], server_side=True) as client:
+            assert client.recv(100) == b"hello\n"
+            assert ended.result(PATIENCE_S).returncode == 0
 
 
 def test_much_over_tls_arrives_whole(tls: tuple[Daemon, Path]) -> None:

@@ -148,6 +148,8 @@ def test_a_mistake_is_one_line_and_status_1(
         ("gopher:70", "not an endpoint that can listen"),
         ("tcp:99999", "not an endpoint that can listen"),
         ("tcp:interface=127.0.0.1:port=-1", "not an endpoint that can listen"),
+        ("tcp:0:interface=no.invalid", "no.invalid: "),
+        ("ssl:interface=10.0.0.256:port=1", "10.0.0.256: "),
         ("systemd:domain=INET:index=9", "not an endpoint that can listen"),
     ],
 )
@@ -164,12 +166,12 @@ def test_a_bad_endpoint_string_is_one_line(tmp_path: Path, text: str, words: str
 
 
 def test_an_endpoint_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
-    """A taken port, a Unix socket in no directory, an interface of no such host."""
+    """A taken port, a Unix socket in no directory, the address of another machine."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         for text, words in (
             (f"tcp:{port}:interface=127.0.0.1", f"127.0.0.1:{port}: Address already in use; stop"),
-            ("tcp:0:interface=no.invalid", "no.invalid:0: "),
+            ("tcp:0:interface=192.0.2.1", "192.0.2.1:0: "),
             ("unix:/nowhere/lab.sock", "/nowhere/lab.sock"),
         ):
             (tmp_path / "lab.toml").write_text(f'[chat]\nlisten = ["{text}"]\n')
