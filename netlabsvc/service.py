@@ -27,10 +27,12 @@ import netlabsvc.mail.sandbox
 import netlabsvc.mail.store
 import netlabsvc.udp.reflector
 import netlabsvc.web.site
+import netlabsvc.web.status
 from netlabsvc import __version__, listeners
 from netlabsvc.chat.transcript import Transcript
 from netlabsvc.config import Config
 from netlabsvc.connections import Connections
+from netlabsvc.health import Health
 from netlabsvc.listeners import Listener, StartError
 
 
@@ -55,6 +57,7 @@ class Lab(MultiService):
         self.reactor = reactor
         #: By the key of their port; those of a room that has none are an empty list.
         self.listeners: dict[str, list[Listener]] = {}
+        self.health = Health(reactor, self.listeners)
         self._rooms: list[Room] = []
         self._closers: list[Callable[[], Deferred[None] | None]] = []
         self.log = Logger()
@@ -79,6 +82,7 @@ class Lab(MultiService):
 
     def startService(self) -> None:
         super().startService()
+        self.health.pulse.start()
         self.log.info("netlab {version}", version=__version__)
         for line in listeners.start_lines(self.listeners):
             self.log.info("{line}", line=line)
@@ -90,12 +94,14 @@ class Lab(MultiService):
 
     async def _stop(self) -> None:
         self.log.info("stopping")
+        self.health.stopping = True
         closing = self.stop_listening()
         drained = [room.drain() for room in self._rooms]
         cut = self.reactor.callLater(self.config.daemon.shutdown_grace_s, self.abort)
         await DeferredList([d for d in [*closing, *drained] if d is not None])
         if cut.active():
             cut.cancel()
+        self.health.pulse.stop()
         await DeferredList([maybeDeferred(close) for close in self._closers])
         await maybeDeferred(super().stopService)
 
@@ -138,6 +144,7 @@ def _chat(lab: Lab, state_dir: Path) -> None:
         lab.close_at_end(transcript.close)
     room = netlabsvc.chat.room.Room(settings, lab.reactor, time.time, transcript)
     lab.drain_at_end(room)
+    lab.health.sources.append(room.metrics)
     for prefix, framing in (("", "line"), ("raw_", "raw"), ("length_", "length")):
         lab.listen("chat", netlabsvc.chat.framing.Listener(room, framing), prefix)
 
@@ -152,6 +159,7 @@ def _udp(lab: Lab, state_dir: Path) -> None:
         seed = secrets.randbits(32)
         lab.log.info("seed {seed} drawn; --seed {seed} repeats it", seed=seed)
     reflector = netlabsvc.udp.reflector.Reflector(settings, seed)
+    lab.health.sources.append(reflector.metrics)
     try:
         port = reflector.listen(lab.reactor, lab.config.daemon.host, settings.port)
     except CannotListenError as error:
@@ -162,11 +170,14 @@ def _udp(lab: Lab, state_dir: Path) -> None:
 def _web(lab: Lab, state_dir: Path) -> None:
     settings = lab.config.web
     root = Path(settings.root) if settings.root else netlabsvc.web.site.packaged_root()
+    health = lab.health
+    status = netlabsvc.web.status.resources(settings.status, health.metrics, health.unready)
     try:
-        site = netlabsvc.web.site.build(root, settings, {}, lab.reactor)
+        site = netlabsvc.web.site.build(root, settings, status, lab.reactor)
     except OSError as error:
         raise StartError(f"web: cannot serve {root}: {error.strerror}; see --www") from None
     lab.drain_at_end(site)
+    lab.health.sources.append(site.metrics)
     lab.listen("web", site)
 
 
@@ -181,6 +192,7 @@ def _mail(lab: Lab, state_dir: Path) -> None:
     name = socket.gethostname()
     sandbox = netlabsvc.mail.sandbox.Factory(lab.config.sandbox, store, lab.reactor, name)
     lab.drain_at_end(sandbox)
+    lab.health.sources.append(sandbox.metrics)
     lab.listen("mail.sandbox", sandbox)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from netlabsvc.chat.hub import MODES, Hub, Member
 from netlabsvc.chat.message import stamp
+from netlabsvc.chat.tally import Cut
 from netlabsvc.chat.text import ENCODINGS
 
 #: Words that leave the room when they stand alone on a line.
@@ -142,7 +143,8 @@ def _quit(hub: Hub, member: Member, words: list[str]) -> str:
 def _kick(hub: Hub, who: None, words: list[str]) -> str:
     reason = f": {words[1]}" if len(words) > 1 else ""
     member = hub.seats.find(words[0])
-    hub.dismiss(member, f"the operator has removed you{reason}", f"removed by the operator{reason}")
+    farewell, why = f"the operator has removed you{reason}", f"removed by the operator{reason}"
+    hub.dismiss(member, farewell, why, Cut.KICKED)
     return f"{words[0]} is gone"
 
 

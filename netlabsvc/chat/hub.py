@@ -19,6 +19,7 @@ from typing import Protocol
 from netlabsvc.chat.desk import Desk, Line, Operator
 from netlabsvc.chat.message import Echo, Message, News, Notice, Said, Style
 from netlabsvc.chat.roster import Roster, Seat
+from netlabsvc.chat.tally import Cut, Tally
 from netlabsvc.chat.turn import Turn
 
 HISTORY_LINES = 20
@@ -93,6 +94,7 @@ class Hub:
         self.history: deque[Said] = deque(maxlen=HISTORY_LINES)
         self.bans: set[str] = set()
         self.desk = Desk()
+        self.tally = Tally()
         self._crowd: Counter[str] = Counter()
         self._turn: Turn[Member] = Turn()
         self.leaving: list[Member] = []  # they get their last line at the end of the turn
@@ -124,9 +126,14 @@ class Hub:
             text = f"{seat.name} ({member.peer}) left: {why}"
             self._move(News(text, "left", seat.name, member.peer), None)
 
-    def dismiss(self, member: Member, farewell: str, why: str) -> None:
-        """Let a member go: it gets a last line, and everything said before it."""
+    def dismiss(self, member: Member, farewell: str, why: str, cut: Cut | None = None) -> None:
+        """Let a member go: it gets a last line, and everything said before it.
+
+        :param cut: as what it is counted, where the member did not want to go.
+        """
         if member in self.seats:
+            if cut is not None:
+                self.tally.cut[cut] += 1
             self.tell(member, farewell)
             self._turn.depart(member)
             self.leaving.append(member)
@@ -274,7 +281,7 @@ class Hub:
         self.bans.add(address)
         members = [m for m in self.seats if host_of(m.peer) == address]
         for member in members:
-            self.dismiss(member, "your address is kept out", "banned")
+            self.dismiss(member, "your address is kept out", "banned", Cut.BANNED)
         return len(members)
 
     def unban(self, address: str) -> None:
@@ -343,7 +350,8 @@ class Hub:
         """Deliver what was said in this turn; returns what the log should show of it."""
         turn, self._turn, self._awake = self._turn, Turn(), False
         leaving, self.leaving = self.leaving, []
-        turn.deliver([*self.seats, *leaving])
+        self.tally.lines += sum(message.spoken() for message in turn.said)
+        self.tally.copies += turn.deliver([*self.seats, *leaving])
         for member in leaving:
             member.close()
         return turn.said

@@ -21,4 +21,9 @@ class Settings:
     listen: tuple[str, ...] = key((), "Twisted endpoint strings, instead of host and port")
     root: str = key("", "directory that is served; empty: the packaged site", flag="www")
     listing: bool = key(True, "list a directory that has no index.html")
+    status: str = key(
+        "loopback",
+        "who may read /metrics, /healthz and /readyz: only this machine, all, or off: nobody",
+        one_of=("loopback", "all", "off"),
+    )
     max_connections: int = key(1000, "connections at one time; more get a 503", bounds=(1, 100_000))

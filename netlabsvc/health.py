@@ -1,0 +1,72 @@
+"""How the daemon is: the figures of every room that runs, and whether it is ready to serve.
+
+Rooms do not know each other: service.py hands each one's figures over, and the whole to the site.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+import twisted
+from netlabsvc import __version__
+from netlabsvc.listeners import Listener
+from netlabsvc.metrics import Metric, Sample, gauge
+from netlabsvc.pulse import Pulse
+
+
+class Health:
+    """What a monitoring system wants to know of one daemon.
+
+    :ivar sources: give the metrics of a room each.
+    :ivar stopping: whether the daemon takes no new connections any more.
+    """
+
+    def __init__(self, reactor: IReactorTime, listeners: Mapping[str, list[Listener]]) -> None:
+        """:param listeners: by the key of their port; those opened later are seen, too."""
+        self.pulse = Pulse(reactor)
+        self.sources: list[Callable[[], Iterable[Metric]]] = [_build_info, self.pulse.metrics]
+        self.stopping = False
+        self._listeners = listeners
+        self._started_s = time.time()
+
+    def metrics(self) -> Iterator[Metric]:
+        """Everything there is to tell in figures."""
+        yield gauge(
+            "netlab_start_time_seconds",
+            "When the daemon started, in seconds since the Unix epoch.",
+            self._started_s,
+        )
+        for source in self.sources:
+            yield from source()
+
+    def unready(self) -> str | None:
+        """Why the daemon is not ready to serve, if so."""
+        if self.stopping:
+            return "not ready: stopping"
+        closed = [
+            key
+            for key, opened in self._listeners.items()
+            if any(not _listens(one.port) for one in opened)
+        ]
+        return f"not ready: {', '.join(closed)} does not listen any more" if closed else None
+
+
+def _listens(port: Any) -> bool:
+    """What Twisted's own ports know; another's is believed."""
+    return bool(getattr(port, "connected", True))
+
+
+def _build_info() -> Iterator[Metric]:
+    labels = (
+        ("version", __version__),
+        ("python", platform.python_version()),
+        ("twisted", twisted.__version__),
+    )
+    yield Metric(
+        "netlab_build_info", "gauge", "What runs; the figure is always 1.", (Sample(1, labels),)
+    )
