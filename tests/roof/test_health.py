@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest_twisted
 from twisted.internet import reactor
+from twisted.internet.defer import maybeDeferred
 
 from netlabsvc import config, service
 
@@ -32,10 +33,9 @@ async def lab(tmp_path: Path, **flags: str) -> AsyncIterator[service.Lab]:
 async def test_docs_metrics_md_lists_every_figure(tmp_path: Path) -> None:
     """Each with its kind, its labels and its help, in order; and none that does not exist."""
     async with lab(tmp_path) as running:
+        # Two figures have no labels before something happened.
         site: Any = running.listeners["web.port"][0].port
-        site.factory.tally.answered(
-            b"GET", 200, 0
-        )  # these two have their labels from what happened
+        site.factory.tally.answered(b"GET", 200, 0)
         sandbox: Any = running.listeners["mail.sandbox.port"][0].port
         sandbox.factory.tally.count("MAIL", 500)
         rows = []
@@ -69,7 +69,7 @@ async def test_ready_is_who_listens_everywhere_and_does_not_stop(tmp_path: Path)
     async with lab(tmp_path) as running:
         assert running.health.unready() is None
         for key in ("udp.port", "mail.sandbox.port"):
-            await running.listeners[key][0].port.stopListening()
+            await maybeDeferred(running.listeners[key][0].port.stopListening)
         why = "not ready: udp.port, mail.sandbox.port does not listen any more"
         assert running.health.unready() == why
     assert running.health.unready() == "not ready: stopping"

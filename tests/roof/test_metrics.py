@@ -43,4 +43,5 @@ def test_a_histogram_counts_everything_once(values: list[float]) -> None:
     *buckets, count, total = (s.value for s in histogram.metric("x", "Help.").samples)
     bounds = (*BOUNDS, float("inf"))
     assert buckets == [sum(value <= bound for value in values) for bound in bounds]
-    assert (count, total) == (len(values), pytest.approx(sum(values)))
+    assert count == len(values)
+    assert total == pytest.approx(sum(values))

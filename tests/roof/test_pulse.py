@@ -50,11 +50,8 @@ def counted(pulse: Pulse) -> float:
 def test_a_reactor_on_time_has_no_lag(clock: Late, pulse: Pulse) -> None:
     """It is looked at all the time, ten times a second."""
     clock.beats(50)
-    assert (pulse.last_s, pulse.most_s(), counted(pulse)) == (
-        pytest.approx(0, abs=1e-9),
-        pytest.approx(0, abs=1e-9),
-        50,
-    )
+    assert pulse.last_s <= pulse.most_s() < 1e-9
+    assert counted(pulse) == 50
 
 
 def test_a_lag_is_remembered_for_a_minute(clock: Late, pulse: Pulse) -> None:
@@ -64,7 +61,8 @@ def test_a_lag_is_remembered_for_a_minute(clock: Late, pulse: Pulse) -> None:
     assert pulse.last_s == pytest.approx(2.0)
     clock.blocked_s += 0.5
     clock.beats(2)
-    assert (pulse.last_s, pulse.most_s()) == (pytest.approx(0), pytest.approx(2.0))
+    assert pulse.last_s < 1e-9
+    assert pulse.most_s() == pytest.approx(2.0)
     clock.advance(REMEMBERED_S - 1)
     assert pulse.most_s() >= 2.0
     clock.beats(20)
