@@ -179,8 +179,9 @@ class Session:
 
     def cut(self, cut: Cut, why: str) -> None:
         """End the connection now; the room learns why."""
+        if not self.closing:
+            self.hub.tally.cut[cut] += 1
         self._closing = True
-        self.hub.tally.cut[cut] += 1
         self.hub.leave(self, f"cut: {why}")
         self.transport.abortConnection()
 

@@ -65,6 +65,6 @@ class Tally:
         )
         yield counter(
             "netlab_chat_copies_total",
-            "Copies of these lines that were handed to clients.",
+            "Copies of these lines handed to clients, those of the history included.",
             self.copies,
         )

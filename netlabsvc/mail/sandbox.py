@@ -90,9 +90,9 @@ class Connection(Protocol, TimeoutMixin):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.setTimeout(None)
-        self._sandbox.connections.discard(self)
         if self._session.in_data and not self._session.waiting:
             self._tally.messages[Outcome.ABANDONED] += 1
+        self._sandbox.connections.discard(self)
         why = reason.getErrorMessage()
         log.info(
             "mail {peer}: closed after {mails} mails: {why}",
