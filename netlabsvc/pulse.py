@@ -1,7 +1,8 @@
 """How late the reactor is: a call at a fixed interval that notes how much later than due it runs.
 
 Whatever keeps the reactor from turning (a callback that blocks, a machine under load, a stopped
-process) makes it late for everyone. A block is seen short by at most one interval.
+process) makes it late for everyone. What blocks for longer than the interval is always seen, short
+by at most one interval; what is shorter, by chance.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from netlabsvc.metrics import Histogram, Metric, gauge
 
-INTERVAL_S = 0.1
+#: A daemon in which nothing happens should hardly wake.
+INTERVAL_S = 0.5
 #: For so long a lag is remembered by `most_s`: longer than people let pass between two scrapes.
 REMEMBERED_S = 60.0
 _BOUNDS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)

@@ -48,7 +48,7 @@ def counted(pulse: Pulse) -> float:
 
 
 def test_a_reactor_on_time_has_no_lag(clock: Late, pulse: Pulse) -> None:
-    """It is looked at all the time, ten times a second."""
+    """It is looked at all the time, twice a second."""
     clock.beats(50)
     assert pulse.last_s <= pulse.most_s() < 1e-9
     assert counted(pulse) == 50
@@ -97,11 +97,11 @@ def test_it_ends(clock: Late, pulse: Pulse) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_a_callback_that_blocks_is_seen() -> None:
-    """On a real reactor: a sleep in a callback is a lag of as much, but for one interval."""
+    """On a real reactor: a sleep in a callback is a lag of as much, from when it was due."""
     reactor: object = default_reactor
     pulse = Pulse(reactor)  # type: ignore[arg-type]
     pulse.start()
-    await deferLater(reactor, 0.01, time.sleep, 0.3)  # type: ignore[arg-type]
+    await deferLater(reactor, INTERVAL_S - 0.05, time.sleep, 0.3)  # type: ignore[arg-type]
     await deferLater(reactor, 0.0, lambda: None)  # type: ignore[arg-type]
     pulse.stop()
-    assert 0.2 - 0.02 <= pulse.most_s() < 1.0
+    assert 0.2 < pulse.most_s() < 1.0

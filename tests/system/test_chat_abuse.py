@@ -303,7 +303,10 @@ def test_who_reads_slowly_neither_stops_the_room_nor_fills_the_memory(
 
 
 def test_a_room_that_is_silent_costs_nothing(tmp_path: Path) -> None:
-    """No timer runs for 50 clients that say nothing, though they were behind a moment ago."""
+    """No timer runs for 50 clients that say nothing, though they were behind a moment ago.
+
+    The reactor's pulse beats 4 times meanwhile; a look at the queues would come 40 times.
+    """
     with (
         Daemon(tmp_path, "--services=chat", NETLAB_CHAT_RATE="off") as hub,
         Crowd(hub.ports["chat"], 50) as crowd,
@@ -317,7 +320,7 @@ def test_a_room_that_is_silent_costs_nothing(tmp_path: Path) -> None:
         woken = times_woken(hub)
         crowd.rest(2)
         assert not any(voice.ended for voice in crowd.voices)
-        assert times_woken(hub) - woken < 12
+        assert times_woken(hub) - woken < 20
 
 
 def test_a_request_of_http_is_a_text_to_talk_about(hub: Daemon) -> None:
