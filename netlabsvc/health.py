@@ -6,9 +6,8 @@ Rooms do not know each other: service.py hands each one's figures over, and the 
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -19,38 +18,50 @@ from netlabsvc.metrics import Metric, Sample, gauge
 from netlabsvc.pulse import Pulse
 
 
+class Daemon(Protocol):
+    """What is looked at.
+
+    :ivar listeners: by the key of their port.
+    :ivar stopping: whether it takes no new connections any more.
+    :ivar started_s: when it started, in seconds since the Unix epoch.
+    """
+
+    @property
+    def listeners(self) -> Mapping[str, list[Listener]]: ...
+    @property
+    def stopping(self) -> bool: ...
+    @property
+    def started_s(self) -> float: ...
+
+
 class Health:
     """What a monitoring system wants to know of one daemon.
 
     :ivar sources: give the metrics of a room each.
-    :ivar stopping: whether the daemon takes no new connections any more.
     """
 
-    def __init__(self, reactor: IReactorTime, listeners: Mapping[str, list[Listener]]) -> None:
-        """:param listeners: by the key of their port; those opened later are seen, too."""
+    def __init__(self, daemon: Daemon, reactor: IReactorTime) -> None:
         self.pulse = Pulse(reactor)
         self.sources: list[Callable[[], Iterable[Metric]]] = [_build_info, self.pulse.metrics]
-        self.stopping = False
-        self._listeners = listeners
-        self._started_s = time.time()
+        self._daemon = daemon
 
     def metrics(self) -> Iterator[Metric]:
         """Everything there is to tell in figures."""
         yield gauge(
             "netlab_start_time_seconds",
             "When the daemon started, in seconds since the Unix epoch.",
-            self._started_s,
+            self._daemon.started_s,
         )
         for source in self.sources:
             yield from source()
 
     def unready(self) -> str | None:
         """Why the daemon is not ready to serve, if so."""
-        if self.stopping:
+        if self._daemon.stopping:
             return "not ready: stopping"
         closed = [
             key
-            for key, opened in self._listeners.items()
+            for key, opened in self._daemon.listeners.items()
             if any(not _listens(one.port) for one in opened)
         ]
         return f"not ready: {', '.join(closed)} does not listen any more" if closed else None

@@ -184,6 +184,25 @@ def start_lines(listeners: Mapping[str, list[Listener]]) -> Iterable[str]:
         yield "only this machine can connect; --host 0.0.0.0 (or ::) opens the lab to the network"
 
 
+def described(listeners: Mapping[str, list[Listener]]) -> Iterable[dict[str, Any]]:
+    """For machines: every listener, and the services that have none."""
+    for key, opened in listeners.items():
+        service = key.partition(".")[0]
+        if not opened:
+            yield {"service": service, "key": key, "listening": False}
+        for listener in opened:
+            address = listener.port.getHost()
+            where: dict[str, Any] = {"address": str(address)}
+            if isinstance(address, IPv4Address | IPv6Address):
+                where = {
+                    "address": host_port(address.host, address.port),
+                    "host": address.host,
+                    "port": address.port,
+                    "protocol": address.type.lower(),
+                }
+            yield {"service": service, "key": key, "listening": True, **where, "tls": listener.tls}
+
+
 def _how_to_try(key: str, address: IPv4Address | IPv6Address, tls: bool) -> str:
     """Where something listens, and the command that tries it."""
     # A wildcard is no address to connect to; its loopback is.

@@ -51,7 +51,7 @@ def test_lines_and_copies_are_those_that_were_said_and_heard(
                 hub.echo(member, b"[bytes\n", "bytes")
                 said += 1
             if act == "answer":
-                hub.answer(hub.seats[member].number, "hello")
+                hub.answer(member, "hello")
                 said += 1
             if act == "whisper" and other in hub.seats and other is not member:
                 hub.whisper(member, other, "psst")
