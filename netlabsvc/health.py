@@ -5,8 +5,12 @@ Rooms do not know each other: service.py hands each one's figures over, and the 
 
 from __future__ import annotations
 
+import os
 import platform
+import resource
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -14,7 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 import twisted
 from netlabsvc import __version__
 from netlabsvc.listeners import Listener
-from netlabsvc.metrics import Metric, Sample, gauge
+from netlabsvc.metrics import Metric, Sample, counter, gauge
 from netlabsvc.pulse import Pulse
 
 
@@ -42,7 +46,11 @@ class Health:
 
     def __init__(self, daemon: Daemon, reactor: IReactorTime) -> None:
         self.pulse = Pulse(reactor)
-        self.sources: list[Callable[[], Iterable[Metric]]] = [_build_info, self.pulse.metrics]
+        self.sources: list[Callable[[], Iterable[Metric]]] = [
+            _build_info,
+            _process,
+            self.pulse.metrics,
+        ]
         self._daemon = daemon
 
     def metrics(self) -> Iterator[Metric]:
@@ -80,4 +88,31 @@ def _build_info() -> Iterator[Metric]:
     )
     yield Metric(
         "netlab_build_info", "gauge", "What runs; the figure is always 1.", (Sample(1, labels),)
+    )
+
+
+def _process() -> Iterator[Metric]:
+    """The figures that Prometheus' own clients give, under the same names.
+
+    prometheus_client reads them where ``ProcSubset=pid`` of a systemd unit hides it: /proc/stat.
+    """
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    yield counter(
+        "process_cpu_seconds_total",
+        "CPU time of the process, its own and the kernel's for it.",
+        usage.ru_utime + usage.ru_stime,
+    )
+    with suppress(OSError):  # no descriptor is left to read them with, or there is no /proc
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+        yield gauge(
+            "process_resident_memory_bytes",
+            "Memory of the process that is in RAM.",
+            pages * resource.getpagesize(),
+        )
+        open_fds = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - thousands of paths cost ms
+        yield gauge("process_open_fds", "Open file descriptors.", open_fds)
+    yield gauge(
+        "process_max_fds",
+        "How many file descriptors may be open.",
+        resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     )

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -114,7 +114,6 @@ class Metrics(_Leaf):
         super().__init__(status)
         self._registry = CollectorRegistry()
         self._registry.register(_Rooms(gather))
-        ProcessCollector(registry=self._registry)
 
     def reply(self, request: Request) -> int:
         # prometheus_client's choose_encoder raises where the version in Accept is no number, and

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -60,7 +61,7 @@ async def test_what_is_off_has_no_figures(tmp_path: Path) -> None:
     """A service that does not run, and one whose port is off."""
     async with lab(tmp_path, services="chat,udp", **{"udp-port": "off"}) as running:
         names = {metric.name.split("_")[1] for metric in running.health.metrics()}
-    assert names == {"start", "build", "reactor", "chat"}
+    assert names - {"cpu", "resident", "open", "max"} == {"start", "build", "reactor", "chat"}
 
 
 @pytest_twisted.ensureDeferred
@@ -73,3 +74,17 @@ async def test_ready_is_who_listens_everywhere_and_does_not_stop(tmp_path: Path)
         why = "not ready: udp.port, mail.sandbox.port does not listen any more"
         assert running.health.unready() == why
     assert running.health.unready() == "not ready: stopping"
+
+
+@pytest_twisted.ensureDeferred
+async def test_figures_are_there_when_descriptors_run_out(tmp_path: Path) -> None:
+    """That is when they are wanted most: only what takes a descriptor to read is missing."""
+    async with lab(tmp_path, services="chat") as running:
+        before = {metric.name for metric in running.health.metrics()}
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            after = {metric.name for metric in running.health.metrics()}
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert before - after == {"process_resident_memory_bytes", "process_open_fds"}

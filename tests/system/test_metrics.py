@@ -119,7 +119,9 @@ def test_the_process_and_what_runs(daemon: Daemon) -> None:
     (build,) = (name for name in figures if name.startswith("netlab_build_info"))
     assert "{version=0." in build
     assert time.time() - 60 < figures["netlab_start_time_seconds"] <= time.time()
+    assert 0 < figures["process_cpu_seconds_total"] < 60
     assert figures["process_resident_memory_bytes"] > 10_000_000
+    assert 10 < figures["process_open_fds"] < figures["process_max_fds"]
 
 
 def test_a_stopped_process_is_a_lag_that_a_later_scrape_sees(daemon: Daemon) -> None:
