@@ -34,6 +34,7 @@ import netlabsvc.udp.operating
 import netlabsvc.udp.reflector
 import netlabsvc.web.settings
 import netlabsvc.web.site
+import netlabsvc.web.status
 from netlabsvc import __version__, listeners, reloading
 from netlabsvc.chat.transcript import Transcript
 from netlabsvc.config import KEYS, Config
@@ -41,6 +42,7 @@ from netlabsvc.connections import Connections
 from netlabsvc.control.events import Journal
 from netlabsvc.control.stream import Streams
 from netlabsvc.control.witness import Witness
+from netlabsvc.health import Health
 from netlabsvc.listeners import Listener, StartError
 from netlabsvc.logs import NOT_OURS, Observer
 from netlabsvc.reloading import Live, Reload, Unfit
@@ -79,6 +81,7 @@ class Lab(MultiService):
         self.listeners: dict[str, list[Listener]] = {}
         self.started_s = time.time()
         self.stopping = False
+        self.health = Health(self, reactor)
         self.reason = ""  # of the shutdown, if an operator gave one
         self.journal = Journal(self.started_s)
         self.streams = Streams()
@@ -138,6 +141,7 @@ class Lab(MultiService):
 
     def startService(self) -> None:
         super().startService()
+        self.health.pulse.start()
         globalLogPublisher.addObserver(self._witness)
         self.log.info("netlab {version}", version=__version__)
         for line in listeners.start_lines(self.listeners):
@@ -161,6 +165,7 @@ class Lab(MultiService):
         await DeferredList([d for d in [*closing, *drained] if d is not None])
         if cut.active():
             cut.cancel()
+        self.health.pulse.stop()
         await DeferredList([maybeDeferred(close) for close in self._closers])
         await maybeDeferred(super().stopService)
         globalLogPublisher.removeObserver(self._witness)
@@ -206,6 +211,7 @@ def _chat(lab: Lab, state_dir: Path) -> None:
     room = netlabsvc.chat.room.Room(settings, lab.reactor, time.time, transcript)
     lab.live.follow("chat", lambda settings: partial(room.apply, settings))
     lab.drain_at_end(room)
+    lab.health.sources.append(room.metrics)
     history = transcript.history if transcript else None
     operating = netlabsvc.chat.operating.Operating(room.hub, history)
     lab.routes += operating.routes()
@@ -224,6 +230,7 @@ def _udp(lab: Lab, state_dir: Path) -> None:
         seed = secrets.randbits(32)
         lab.log.info("seed {seed} drawn; --seed {seed} repeats it", seed=seed)
     reflector = netlabsvc.udp.reflector.Reflector(settings, seed)
+    lab.health.sources.append(reflector.metrics)
     lab.live.follow("udp", lambda settings: partial(reflector.apply, settings))
     try:
         port = reflector.listen(lab.reactor, lab.config.daemon.host, settings.port)
@@ -234,9 +241,11 @@ def _udp(lab: Lab, state_dir: Path) -> None:
 
 
 def _web(lab: Lab, state_dir: Path) -> None:
+    health = lab.health
+    status = netlabsvc.web.status.resources(lab.config.web.status, health.metrics, health.unready)
     root = _web_root(lab, lab.config.web)
     try:
-        site = netlabsvc.web.site.build(root, lab.config.web, {}, lab.reactor)
+        site = netlabsvc.web.site.build(root, lab.config.web, status, lab.reactor)
     except OSError as error:
         raise StartError(f"web: cannot serve {root}: {error.strerror}; see --www") from None
 
@@ -248,6 +257,7 @@ def _web(lab: Lab, state_dir: Path) -> None:
 
     lab.live.follow("web", prepare)
     lab.drain_at_end(site)
+    lab.health.sources.append(site.metrics)
     lab.listen("web", site)
 
 
@@ -268,6 +278,7 @@ def _mail(lab: Lab, state_dir: Path) -> None:
     sandbox = netlabsvc.mail.sandbox.Factory(lab.config.sandbox, store, lab.reactor, name)
     lab.live.follow("mail.sandbox", lambda settings: partial(sandbox.apply, settings))
     lab.drain_at_end(sandbox)
+    lab.health.sources.append(sandbox.metrics)
     lab.listen("mail.sandbox", sandbox)
     lab.routes += netlabsvc.mail.operating.Operating(state_dir, in_thread).routes()
 

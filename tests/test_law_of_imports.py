@@ -17,22 +17,22 @@ GROUND = {
     "": {"keys", "escape", "metrics", "routes", "state", "toml"},
     "chat": {
         *("settings", "message", "text", "telnet", "limits", "turn", "roster", "desk", "hub"),
-        *("commands", "member", "bans", "operating"),
+        *("commands", "member", "bans", "operating", "tally"),
     },
     "udp": {"settings", "ntp", "stamp", "irtt", "classic", "impair", "stats", "probe", "sources"},
     "web": {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
-        *("url", "response", "printable"),
+        *("url", "response", "printable", "tally"),
     },
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
-        *("transcript", "transparency"),
+        *("tally", "transcript", "transparency"),
     },
     "control": {"events", "router"},
 }
 #: Adapters to Twisted: Twisted, their own room, and what the house offers to every room.
 FIRST = {
-    "": {"logs", "connections"},
+    "": {"logs", "connections", "pulse"},
     "chat": {"outlet", "pressure", "transcript", "room", "session", "framing", "client"},
     "udp": {"batch", "operating", "reflector", "prober"},
     "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
@@ -40,13 +40,14 @@ FIRST = {
     "control": {"api", "client", "socket", "stream", "witness"},
 }
 #: Modules that know more than one room.
-ROOF = {"": {"config", "daemon", "listeners", "reloading", "service", "tap"}}
+ROOF = {"": {"config", "daemon", "health", "listeners", "reloading", "service", "tap"}}
 HOUSE_GROUND = {"keys", "escape", "metrics", "routes", "state"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 #: The one module that may import a third-party package.
 WRAPPERS = {
     "click": "cli",
     "prompt_toolkit": "cli",
+    "prometheus_client": "web.status",
     "OpenSSL": "web.client",
 }
 

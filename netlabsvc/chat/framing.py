@@ -22,6 +22,7 @@ from netlabsvc.chat.message import Style
 from netlabsvc.chat.room import Room
 from netlabsvc.chat.session import Session
 from netlabsvc.chat.settings import Settings
+from netlabsvc.chat.tally import Cut
 from netlabsvc.chat.telnet import Filter
 from netlabsvc.chat.text import unfinished
 from netlabsvc.connections import peer_name
@@ -61,7 +62,7 @@ class LineSession(Session, LineReceiver):
         if self.closing:
             return
         if self._head is not None and self._spoke_tls(data):
-            self.dismiss(_WRONG_DOOR.format("TLS"), "spoke TLS")
+            self.dismiss(_WRONG_DOOR.format("TLS"), "spoke TLS", Cut.WRONG_PROTOCOL)
             return
         data, replies = self._telnet.feed(data)
         if replies:
@@ -102,7 +103,7 @@ class LineSession(Session, LineReceiver):
         longest = self.longest
         if self._long_lines >= MAX_LONG_LINES:
             why = f"{MAX_LONG_LINES} lines in a row were longer than {longest} bytes"
-            self.dismiss(f"{why}; goodbye", why)
+            self.dismiss(f"{why}; goodbye", why, Cut.LONG_LINES)
             return False
         self.tell(f"a line may have {longest} bytes; yours was longer and is not passed on")
         return True
@@ -127,7 +128,7 @@ class LineSession(Session, LineReceiver):
         if self._first:
             self._first = False
             if _HTTP.fullmatch(lines[0]):
-                self.dismiss(_WRONG_DOOR.format("HTTP"), "spoke HTTP")
+                self.dismiss(_WRONG_DOOR.format("HTTP"), "spoke HTTP", Cut.WRONG_PROTOCOL)
                 return
             if lines[0].endswith(b"\r"):
                 self.style = Style.of(self.style.encoding, "\r\n")
@@ -238,6 +239,7 @@ class LengthSession(Session, Int32StringReceiver):
             f"each message begins with its length in 4 bytes, big-endian; yours says {length}, "
             f"{self.longest} is the most",
             f"sent the length {length}",
+            Cut.BAD_LENGTH,
         )
 
 

@@ -20,6 +20,7 @@ from netlabsvc.chat.desk import Desk, Line
 from netlabsvc.chat.member import Member
 from netlabsvc.chat.message import Echo, Message, News, Notice, Said
 from netlabsvc.chat.roster import Roster, Seat
+from netlabsvc.chat.tally import Cut, Tally
 from netlabsvc.chat.turn import Turn
 
 HISTORY_LINES = 20
@@ -49,6 +50,7 @@ class Hub:
         self.history: deque[Said] = deque(maxlen=HISTORY_LINES)
         self.bans = Bans()
         self.desk = Desk()
+        self.tally = Tally()
         self._crowd: Counter[str] = Counter()
         self._turn: Turn[Member] = Turn()
         self.leaving: list[Member] = []  # they get their last line at the end of the turn
@@ -80,9 +82,14 @@ class Hub:
             text = f"{seat.name} ({member.peer}) left: {why}"
             self._move(News(text, "left", seat.name, member.peer, seat.number), None)
 
-    def dismiss(self, member: Member, farewell: str, why: str) -> None:
-        """Let a member go: it gets a last line, and everything said before it."""
+    def dismiss(self, member: Member, farewell: str, why: str, cut: Cut | None = None) -> None:
+        """Let a member go: it gets a last line, and everything said before it.
+
+        :param cut: as what it is counted, where the member did not want to go.
+        """
         if member in self.seats:
+            if cut is not None:
+                self.tally.cut[cut] += 1
             self.tell(member, farewell)
             self._turn.depart(member)
             self.leaving.append(member)
@@ -231,7 +238,7 @@ class Hub:
         self._note("banned", f"{address} is kept out")
         members = [m for m in self.seats if self.bans.cover(m.peer)]
         for member in members:
-            self.dismiss(member, "your address is kept out", "banned")
+            self.dismiss(member, "your address is kept out", "banned", Cut.BANNED)
         return len(members)
 
     def unban(self, address: str) -> None:
@@ -261,7 +268,8 @@ class Hub:
     def kick(self, member: Member, reason: str = "") -> None:
         """Remove a member; it and the room are told why."""
         why = f": {reason}" if reason else ""
-        self.dismiss(member, f"the operator has removed you{why}", f"removed by the operator{why}")
+        farewell = f"the operator has removed you{why}"
+        self.dismiss(member, farewell, f"removed by the operator{why}", Cut.KICKED)
 
     def mute(self, member: Member, muted: bool) -> None:
         """Let nobody hear a member, or all again."""
@@ -331,7 +339,8 @@ class Hub:
         """Deliver what was said in this turn; returns what the log should show of it."""
         turn, self._turn, self._awake = self._turn, Turn(), False
         leaving, self.leaving = self.leaving, []
-        turn.deliver([*self.seats, *leaving])
+        self.tally.lines += sum(message.spoken() for message in turn.said)
+        self.tally.copies += turn.deliver([*self.seats, *leaving])
         for member in leaving:
             member.close()
         return turn.said

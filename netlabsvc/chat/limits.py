@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from netlabsvc.chat.tally import Cut
 
 
 class TokenBucket:
@@ -61,6 +64,13 @@ class Bounds:
         return cls(queue_bytes, stall_s, high_bytes, high_bytes // 4)
 
 
+class Verdict(NamedTuple):
+    """Why a reader must be cut: as what it is counted, and for people."""
+
+    cut: Cut
+    why: str
+
+
 class Backlog:
     """What one reader has not taken yet, watched over time."""
 
@@ -97,18 +107,20 @@ class Backlog:
         mark = self.bounds.low_bytes if closed else self.bounds.high_bytes
         return reads and self.queued_bytes > mark and not self._too_slow(now_s)
 
-    def verdict(self, now_s: float) -> str | None:
+    def verdict(self, now_s: float) -> Verdict | None:
         """Why the reader must be cut, or None."""
         still_s = now_s - self._moved_s
         stall_s, most = self.bounds.stall_s, self.bounds.queue_bytes
         if stall_s is not None and still_s >= stall_s:
-            return f"read nothing for {stall_s:g} s"
+            return Verdict(Cut.STALLED, f"read nothing for {stall_s:g} s")
         if most is None or self.queued_bytes <= most:
             return None
         if still_s < self.bounds.over_s and not self._too_slow(now_s):
             return None
-        how = "does not read" if still_s >= self.bounds.reading_s else "reads too slowly"
-        return f"{how}, and more than {most} bytes wait"
+        cut, how = Cut.TOO_SLOW, "reads too slowly"
+        if still_s >= self.bounds.reading_s:
+            cut, how = Cut.NOT_READING, "does not read"
+        return Verdict(cut, f"{how}, and more than {most} bytes wait")
 
     def _too_slow(self, now_s: float) -> bool:
         return self._far_s is not None and now_s - self._far_s >= self.bounds.patience_s

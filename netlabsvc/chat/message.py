@@ -56,6 +56,9 @@ class Message(Protocol):
     def records(self) -> Iterator[Record]:
         """For the log: a text and its fields, per line; nothing for what only one client sees."""
 
+    def spoken(self) -> int:
+        """How many lines of a client or the operator it is; what the server says is none."""
+
 
 @lru_cache(maxsize=4)
 def _stamp(second: int) -> str:
@@ -106,6 +109,9 @@ class Said:
                 fields["line"] = line
             yield head + text, {**fields, "text": text}
 
+    def spoken(self) -> int:
+        return len(self.texts)
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -118,6 +124,9 @@ class Notice:
 
     def records(self) -> Iterator[Record]:
         return iter(())
+
+    def spoken(self) -> int:
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,3 +161,6 @@ class Echo:
     def records(self) -> Iterator[Record]:
         text = f"{self.name} ({self.peer}): {self.text}"
         yield text, {"event": "said", "name": self.name, "peer": self.peer, "text": self.text}
+
+    def spoken(self) -> int:
+        return 1

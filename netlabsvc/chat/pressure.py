@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from netlabsvc.chat.limits import Backlog, Bounds
 from netlabsvc.chat.outlet import Outlet, nothing
+from netlabsvc.chat.tally import Cut
 
 #: How often the queues of readers that are behind are looked at.
 WATCH_S = 0.05
@@ -29,7 +30,7 @@ class Flow(Protocol):
     def release(self, why: str) -> None:
         """Read from the client again, as far as this reason goes."""
 
-    def cut(self, why: str) -> None:
+    def cut(self, cut: Cut, why: str) -> None:
         """End the connection now."""
 
 
@@ -112,8 +113,8 @@ class Pressure:
             if session not in self._behind:
                 continue  # gone meanwhile, through what another's cut led to
             self._observe(session, backlog, now)
-            if why := backlog.verdict(now):
-                session.cut(why)
+            if verdict := backlog.verdict(now):
+                session.cut(*verdict)
             elif not session.outlet.queued_bytes:
                 del self._behind[session]
                 session.outlet.sank = nothing

@@ -5,7 +5,7 @@ What all listeners of the chat share.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -17,9 +17,11 @@ from netlabsvc.chat.limits import Bounds
 from netlabsvc.chat.message import Record
 from netlabsvc.chat.pressure import Pressure
 from netlabsvc.chat.settings import Settings
+from netlabsvc.chat.tally import Refusal
 from netlabsvc.chat.transcript import Transcript
 from netlabsvc.connections import Connections
 from netlabsvc.logs import Batch, OnceAMinute
+from netlabsvc.metrics import Metric, gauge
 
 #: How often a crowd's comings and goings are summed up.
 SUM_UP_S = 1.0
@@ -65,11 +67,16 @@ class Room:
             session.apply(settings)
 
     def refusal(self, peer: str) -> str | None:
-        """Why a client that has just connected cannot come in."""
+        """Why a client that has just connected cannot come in, if so; counts it."""
+        tally = self.hub.tally
+        tally.connections += 1
         most = self.settings.max_clients
         if most is not None and len(self.hub.seats) + len(self.nameless) >= most:
+            tally.refused[Refusal.FULL] += 1
             return f"the hub is full ({most} of {most}); try again later"
-        return self.ban(peer)
+        banned = self.ban(peer)
+        tally.refused[Refusal.BANNED] += banned is not None
+        return banned
 
     def ban(self, peer: str) -> str | None:
         """What a client is told whose address is kept out."""
@@ -85,6 +92,24 @@ class Room:
         self.handshaking.discard(session)
         self.pressure.gone(session)
         self.connections.discard(session)
+
+    def metrics(self) -> Iterator[Metric]:
+        """What there is to tell in figures."""
+        sessions = tuple(self.connections)
+        yield gauge(
+            "netlab_chat_clients", "Clients that have a seat in the room.", len(self.hub.seats)
+        )
+        yield gauge(
+            "netlab_chat_held_clients",
+            "Clients that are not listened to for a while: they are too fast, or others too slow.",
+            sum(session.held for session in sessions),
+        )
+        yield gauge(
+            "netlab_chat_queued_bytes",
+            "Bytes that wait for clients, beside what the kernel holds for them.",
+            sum(session.outlet.queued_bytes for session in sessions),
+        )
+        yield from self.hub.tally.metrics()
 
     def drain(self, reason: str = "") -> Deferred[None]:
         """Say goodbye to everyone, and why; fires when the last connection has gone."""

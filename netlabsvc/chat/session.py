@@ -27,6 +27,7 @@ from netlabsvc.chat.message import Notice, Style
 from netlabsvc.chat.outlet import Outlet, tune
 from netlabsvc.chat.room import Room
 from netlabsvc.chat.settings import Settings
+from netlabsvc.chat.tally import Cut
 from netlabsvc.chat.text import UTF_8, Decoder
 
 #: Linux doubles it: what the kernel holds for a peer that does not read.
@@ -215,8 +216,10 @@ class Session:
         self._decoder.latch(encoding)
         self.style = Style.of(encoding, self.style.end)
 
-    def cut(self, why: str) -> None:
+    def cut(self, cut: Cut, why: str) -> None:
         """End the connection now; the room learns why."""
+        if not self.closing:
+            self.hub.tally.cut[cut] += 1
         self._closing = True
         self.hub.leave(self, f"cut: {why}")
         self.transport.abortConnection()
@@ -323,12 +326,17 @@ class Session:
         else:
             commands.run(self.hub, self, text)
 
-    def dismiss(self, farewell: str, why: str) -> None:
-        """End the connection with a last line."""
+    def dismiss(self, farewell: str, why: str, cut: Cut | None = None) -> None:
+        """End the connection with a last line.
+
+        :param cut: as what it is counted, where the client did not want to go.
+        """
         if self in self.hub.seats:
-            self.hub.dismiss(self, farewell, why)
+            self.hub.dismiss(self, farewell, why, cut)
             self._closing = True
         elif not self._closing:
+            if cut is not None:
+                self.hub.tally.cut[cut] += 1
             self.tell(farewell)
             self.close()
 
@@ -341,7 +349,7 @@ class Session:
         if name in commands.LEAVE or name == "/quit":
             self.dismiss("goodbye", "quit")
         elif refusal := self.room.ban(self.peer):
-            self.dismiss(refusal, "banned")
+            self.dismiss(refusal, "banned", Cut.BANNED)
         else:
             try:
                 self.hub.enter(self, name.removeprefix("/nick ").strip())

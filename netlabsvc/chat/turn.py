@@ -7,7 +7,7 @@ a piece cut out or put in. This is what makes a hub in Python fast.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from itertools import accumulate
 from typing import Generic, Protocol, TypeVar
 
@@ -67,10 +67,15 @@ class Turn(Generic[R]):
         self._until[member] = len(self._public)
         self._cuts.setdefault(member, [])
 
-    def deliver(self, members: Iterable[R]) -> None:
-        """Hand every member what it is to receive, in the one order of the room."""
+    def deliver(self, members: Collection[R]) -> int:
+        """Hand every member what it is to receive, in the one order of the room.
+
+        :returns: how many copies of lines these are, each line counted once for each member.
+        """
         joined: dict[Style, _Joined] = {}
         cuts = self._cuts
+        spoken = [0, *accumulate(message.spoken() for message in self._public)]
+        copies, apart = 0, 0
         style: Style | None = None
         for member in members:
             # Members share their style objects: to look each up would cost a third of a copy.
@@ -82,6 +87,8 @@ class Turn(Generic[R]):
             if member in cuts:
                 first = self._since.get(member, 0)
                 last = self._until.get(member, len(self._public))
+                copies += _copies(spoken, first, last, cuts[member])
+                apart += 1
                 pieces = common.cut(first, last, cuts[member])
                 if len(common.whole) <= JOIN_BYTES:
                     pieces = iter((b"".join(pieces),))
@@ -90,6 +97,7 @@ class Turn(Generic[R]):
                         member.deliver(piece)
             elif common.whole:
                 member.deliver(common.whole)
+        return copies + (len(members) - apart) * spoken[-1]
 
 
 class _Joined:
@@ -115,3 +123,19 @@ class _Joined:
                 at = self._begins[place]
                 yield message.encode(self._style)
         yield whole[at : self._begins[last]]
+
+
+def _copies(
+    spoken: list[int], first: int, last: int, cuts: list[tuple[int, Message | None]]
+) -> int:
+    """How many lines a member gets that was here from message `first` to before `last`.
+
+    :param spoken: how many lines there are before each public message, and in all.
+    """
+    copies = spoken[last] - spoken[first]
+    for place, message in cuts:
+        if message is None:
+            copies -= spoken[place + 1] - spoken[place]
+        else:
+            copies += message.spoken()
+    return copies

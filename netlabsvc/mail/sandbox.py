@@ -6,7 +6,7 @@ what is said, and a `Store`, which keeps the mail. SMTP itself is not known here
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -31,6 +31,8 @@ from netlabsvc.mail.command import Reply
 from netlabsvc.mail.session import Close, Event, Message, Session
 from netlabsvc.mail.settings import Sandbox
 from netlabsvc.mail.store import Mail, Store
+from netlabsvc.mail.tally import Outcome, Tally
+from netlabsvc.metrics import Metric, gauge
 
 #: How long a client may take to close its side after the last reply.
 GOODBYE_S = 2.0
@@ -50,13 +52,15 @@ class Connection(Protocol, TimeoutMixin):
 
     def __init__(self, sandbox: Factory) -> None:
         self._sandbox = sandbox
-        self._session = Session(sandbox.hostname, sandbox.settings.max_size)
+        self._tally = sandbox.tally
+        self._session = Session(sandbox.hostname, sandbox.settings.max_size, sandbox.tally)
         self._peer = ""
         self._mails = 0
         self._replies_pile_up = False
         self._leaving = False
 
     def connectionMade(self) -> None:
+        self._tally.connections += 1
         self._peer = peer_name(self.transport.getPeer())
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
@@ -87,6 +91,8 @@ class Connection(Protocol, TimeoutMixin):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.setTimeout(None)
+        if self._session.in_data and not self._session.waiting:
+            self._tally.messages[Outcome.ABANDONED] += 1
         self._sandbox.connections.discard(self)
         why = reason.getErrorMessage()
         log.info(
@@ -159,6 +165,8 @@ class Connection(Protocol, TimeoutMixin):
 
     def _kept(self, mail_id: int, mail: Mail) -> None:
         self._mails += 1
+        self._tally.messages[Outcome.KEPT] += 1
+        self._tally.kept_bytes += len(mail.data)
         log.info(
             "mail {peer}: kept as {id}, {size} bytes from <{mail_from}> to {rcpt_to}",
             event="kept",
@@ -171,6 +179,7 @@ class Connection(Protocol, TimeoutMixin):
         self._go_on(self._session.stored(mail_id))
 
     def _not_kept(self, failure: Failure) -> None:
+        self._tally.messages[Outcome.FAILED] += 1
         why = failure.getErrorMessage()
         text = "mail {peer}: a message could not be kept: {why}"
         log.error(text, event="not_kept", peer=self._peer, why=why)
@@ -210,6 +219,7 @@ class Factory(ServerFactory):
         self.reactor = reactor
         self.hostname = hostname if is_domain(hostname) else "localhost"
         self.connections: Connections[Connection] = Connections()
+        self.tally = Tally()
         self.draining = False
 
     def apply(self, settings: Sandbox) -> None:
@@ -221,6 +231,11 @@ class Factory(ServerFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> Connection:
         return Connection(self)
+
+    def metrics(self) -> Iterator[Metric]:
+        """What there is to tell in figures."""
+        yield gauge("netlab_mail_open_connections", "Connections open now.", len(self.connections))
+        yield from self.tally.metrics()
 
     def drain(self, reason: str = "") -> Deferred[None]:
         """Say goodbye to who is idle, and to the others after their message."""

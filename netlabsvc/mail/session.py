@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from netlabsvc.mail import command
 from netlabsvc.mail.command import Parameters, Refused, Reply
+from netlabsvc.mail.tally import Outcome, Tally
 from netlabsvc.mail.transparency import MAX_BODY_LINE_BYTES, Body
 
 MAX_RECIPIENTS = 100
@@ -54,13 +55,15 @@ Event = Reply | Message | Close
 class Session:
     """One connection, from the greeting to the end."""
 
-    def __init__(self, hostname: str, max_size: int) -> None:
+    def __init__(self, hostname: str, max_size: int, tally: Tally | None = None) -> None:
         """:param hostname: this server's name, in ASCII.
 
         :param max_size: the largest message accepted, in bytes.
+        :param tally: counts what is refused, for all sessions of a sandbox.
         """
         self._hostname = hostname
         self._max_size = max_size
+        self._tally = tally or Tally()
         self._input = bytearray()
         self._hello = ""
         self._esmtp = False
@@ -95,7 +98,9 @@ class Session:
 
     def failed(self) -> list[Event]:
         """The message could not be kept: say so, and go on with what came behind it."""
-        return self._answer_dot(Reply(451, "4.3.0", ("the message could not be kept, try later",)))
+        reply = Reply(451, "4.3.0", ("the message could not be kept, try later",))
+        self._tally.count("message", reply.code)
+        return self._answer_dot(reply)
 
     def timed_out(self) -> list[Event]:
         """Say goodbye to a client that was silent for too long."""
@@ -112,7 +117,9 @@ class Session:
 
     def _goodbye(self, enhanced: str, text: str) -> list[Event]:
         self.closed = True
-        return [Reply(421, enhanced, (f"{self._hostname} {text}",)), Close()]
+        reply = Reply(421, enhanced, (f"{self._hostname} {text}",))
+        self._tally.count("connection", reply.code)
+        return [reply, Close()]
 
     def _answer_dot(self, reply: Reply) -> list[Event]:
         self.waiting = False
@@ -144,10 +151,13 @@ class Session:
         if self._bad_commands >= MAX_BAD_COMMANDS:
             yield from self._goodbye("4.7.0", "too many bad commands")
             return
+        verb = ""
         try:
-            reply = self._obey(*command.parse(line))
+            verb, argument = command.parse(line)
+            reply = self._obey(verb, argument)
         except Refused as refused:
             reply = refused.reply
+        self._tally.count(verb if verb in _VERBS else "other", reply.code)
         if 500 <= reply.code <= 504:
             self._bad_commands += 1
         yield reply
@@ -210,11 +220,15 @@ class Session:
     def _end_of_data(self, envelope: Envelope, body: Body) -> Reply | Message:
         self._envelope = self._incoming = None
         if body.too_large:
-            return command.too_large(self._max_size).reply
-        if body.line_too_long:
-            return Reply(554, "5.6.0", (f"a line of more than {MAX_BODY_LINE_BYTES} octets",))
-        self.waiting = True
-        return Message(envelope, body.message)
+            reply = command.too_large(self._max_size).reply
+        elif body.line_too_long:
+            reply = Reply(554, "5.6.0", (f"a line of more than {MAX_BODY_LINE_BYTES} octets",))
+        else:
+            self.waiting = True
+            return Message(envelope, body.message)
+        self._tally.messages[Outcome.REFUSED] += 1
+        self._tally.count("message", reply.code)
+        return reply
 
     def _rset(self, argument: str) -> Reply:
         self._envelope = None

@@ -8,8 +8,8 @@ while they change, and in full at the end.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields, replace
 from errno import EMSGSIZE
 from socket import AF_INET6
 from typing import Any
@@ -20,6 +20,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from netlabsvc.connections import host_port
+from netlabsvc.metrics import Metric, counter, counter_by
 from netlabsvc.udp import classic, impair
 from netlabsvc.udp.settings import Settings
 from netlabsvc.udp.sources import ANSWERING_PORTS, is_unicast
@@ -145,6 +146,15 @@ class Reflector(DatagramProtocol):
             else:
                 replies.append(reply)
         return replies
+
+    def metrics(self) -> Iterator[Metric]:
+        """What there is to tell in figures."""
+        dropped = asdict(self.counts)
+        yield counter("netlab_udp_received_total", "Datagrams received.", dropped.pop("received"))
+        yield counter("netlab_udp_replied_total", "Replies sent.", dropped.pop("replied"))
+        yield counter_by(
+            "netlab_udp_dropped_total", "Datagrams that got no reply.", "reason", dropped
+        )
 
     def stopProtocol(self) -> None:
         """The socket is closed."""

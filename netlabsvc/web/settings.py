@@ -28,6 +28,11 @@ class Settings:
         live=True,
     )
     listing: bool = key(True, "list a directory that has no index.html", live=True)
+    status: str = key(
+        "loopback",
+        "who may read /metrics, /healthz and /readyz: only this machine, all, or off: nobody",
+        one_of=("loopback", "all", "off"),
+    )
     max_connections: int = key(
         1000, "connections at one time; more get a 503", bounds=(1, 100_000), live=True
     )

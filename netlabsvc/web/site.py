@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from twisted.web.resource import IResource, Resource
 
 import netlabsvc
 from netlabsvc.connections import Connections, peer_name
+from netlabsvc.metrics import Metric, gauge
 from netlabsvc.web import target
 from netlabsvc.web.answer import answer, answer_error, answer_not_allowed
 from netlabsvc.web.channel import MAX_BODY_BYTES, Channel
 from netlabsvc.web.files import Files
 from netlabsvc.web.preconditions import http_date
 from netlabsvc.web.settings import Settings
+from netlabsvc.web.tally import Tally
 from netlabsvc.web.tree import Tree
 
 SERVER = b"netlab/" + netlabsvc.__version__.encode("ascii")
@@ -139,6 +141,7 @@ class Site(server.Site):
         # The channel has deadlines of its own, so twisted.web's timeout is off.
         super().__init__(top, timeout=None, parsePOSTFormSubmission=False, reactor=reactor)
         self.connections: Connections[Channel] = Connections()
+        self.tally = Tally()
         self._files = files
         self._max_connections = max_connections
         self._admitted = 0
@@ -179,12 +182,14 @@ class Site(server.Site):
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A channel; none, which closes the socket, where even refusals would be too many."""
         if self._draining or len(self.connections) >= 2 * self._max_connections:
+            self.tally.dropped += 1
             return None
         return super().buildProtocol(addr)
 
     def admit(self, channel: Channel) -> bool:
         """Count a new connection; False when there are too many to serve it."""
         self.connections.add(channel)
+        self.tally.connections += 1
         if self._admitted >= self._max_connections:
             return False
         self._admitted += 1
@@ -206,6 +211,11 @@ class Site(server.Site):
         for channel in self.connections:
             channel.abort()
 
+    def metrics(self) -> Iterator[Metric]:
+        """What there is to tell in figures."""
+        yield gauge("netlab_web_open_connections", "Connections open now.", len(self.connections))
+        yield from self.tally.metrics()
+
     # The access log. twisted.web would write it to a file, and wake each second for its date.
 
     def startFactory(self) -> None:
@@ -216,6 +226,7 @@ class Site(server.Site):
 
     def log(self, request: http.Request) -> None:
         """One line for each request; twisted.web calls it when the answer has been written."""
+        self.tally.answered(request.method, request.code, request.sentLength)
         self._log.info(
             "web {peer} {method} {target} {status} {size}{cut}",
             peer=peer_name(request.getClientAddress()),
@@ -228,4 +239,5 @@ class Site(server.Site):
 
     def log_refused(self, peer: object, status: int, why: str) -> None:
         """The line of what never became a request."""
+        self.tally.refused(status)
         self._log.info("web {peer} {status}: {why}", peer=peer_name(peer), status=status, why=why)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlabsvc.chat.limits import Backlog, Bounds, TokenBucket
+from netlabsvc.chat.tally import Cut
 
 MIB = 1024 * 1024
 
@@ -66,7 +67,10 @@ def test_a_reader_that_is_too_slow_holds_the_room_up_for_a_second_at_most() -> N
         assert backlog.pauses_others(step * 0.05, closed=False) == (step < 20)
         assert backlog.verdict(step * 0.05) is None
     backlog.observe(1.5, 2 * MIB, 100, blocked=True)
-    assert backlog.verdict(1.5) == "reads too slowly, and more than 1048576 bytes wait"
+    assert backlog.verdict(1.5) == (
+        Cut.TOO_SLOW,
+        "reads too slowly, and more than 1048576 bytes wait",
+    )
     backlog.observe(1.55, 60 * 1024, 200, blocked=True)
     backlog.observe(1.6, 300 * 1024, 300, blocked=True)
     assert backlog.pauses_others(1.6, closed=False)

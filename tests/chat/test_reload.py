@@ -10,6 +10,7 @@ import pytest
 
 from netlabsvc.chat.limits import Backlog, Bounds, TokenBucket
 from netlabsvc.chat.settings import Settings
+from netlabsvc.chat.tally import Cut
 from support.scripted import Chat
 
 LINES = [str(n) for n in range(10)]
@@ -145,4 +146,7 @@ def test_bounds_are_looked_up_when_they_are_needed() -> None:
     assert backlog.verdict(2.0) is None
     settings = Settings(queue=16 * 1024)
     backlog.bounds = Bounds.of(settings.queue, settings.stall_s)
-    assert backlog.verdict(2.0) == "does not read, and more than 16384 bytes wait"
+    assert backlog.verdict(2.0) == (
+        Cut.NOT_READING,
+        "does not read, and more than 16384 bytes wait",
+    )

@@ -296,7 +296,10 @@ def test_who_reads_slowly_neither_stops_the_room_nor_fills_the_memory(
 
 
 def test_a_room_that_is_silent_costs_nothing(tmp_path: Path) -> None:
-    """No timer runs for 50 clients that say nothing, though they were behind a moment ago."""
+    """No timer runs for 50 clients that say nothing, though they were behind a moment ago.
+
+    The reactor's pulse beats 4 times meanwhile; a look at the queues would come 40 times.
+    """
     with (
         Daemon(tmp_path, "--services=chat", NETLAB_CHAT_RATE="off") as hub,
         Crowd(hub.ports["chat"], 50) as crowd,
@@ -311,9 +314,9 @@ def test_a_room_that_is_silent_costs_nothing(tmp_path: Path) -> None:
             before = hub.status("voluntary_ctxt_switches")
             crowd.rest(2)
             woken.append(hub.status("voluntary_ctxt_switches") - before)
-            if woken[-1] < 12:
+            if woken[-1] < 20:
                 break
-        assert woken[-1] < 12, woken
+        assert woken[-1] < 20, woken
         assert not any(voice.ended for voice in crowd.voices)
 
 

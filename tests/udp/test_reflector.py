@@ -272,3 +272,23 @@ def test_the_counts_are_logged_by_the_minute_and_at_the_end() -> None:
         f"UDP reflector {where}: received 1, replied 1",
         f"UDP reflector {where} closed: received 1, replied 1",
     ]
+
+
+def test_every_drop_reason_is_a_figure() -> None:
+    """Golden: received, replied, and a reason for each that got no reply."""
+    reflector = Reflector(Settings(loss=0.0), 1, now_ns=lambda: NOW_NS)
+    reflector.replies(b"x", "127.0.0.1", 7)
+    reflector.replies(b"x", "255.255.255.255", 5000)
+    reflector.replies(STAMP + STAMP + b"x", "127.0.0.1", 5000)
+    reflector.replies(b"x" * 65500, "127.0.0.1", 5000)
+    told = {m.name: m.samples for m in reflector.metrics()}
+    assert told["netlab_udp_received_total"][0].value == 4
+    assert told["netlab_udp_replied_total"][0].value == 0
+    assert {s.labels[0][1]: s.value for s in told["netlab_udp_dropped_total"]} == {
+        "refused_port": 1,
+        "refused_address": 1,
+        "loop_suspect": 1,
+        "impaired": 0,
+        "reply_too_long": 1,
+        "send_error": 0,
+    }

@@ -18,6 +18,7 @@ from netlabsvc.web import site
 from netlabsvc.web.settings import Settings
 
 NOW = 1_800_000_000
+STRANGER = IPv4Address("TCP", "192.0.2.1", 50000)
 CHANGED = 1_700_000_000
 DIGITS = b"0123456789" * 100
 
@@ -54,10 +55,9 @@ class Written(BytesIO):
 class Visitor:
     """A connection to a site, made of memory; time passes when it is told to."""
 
-    def __init__(self, factory: site.Site, clock: Clock) -> None:
+    def __init__(self, factory: site.Site, clock: Clock, peer: Any = STRANGER) -> None:
         self.transport = StringTransport()
         self.clock = clock
-        peer = IPv4Address("TCP", "192.0.2.1", 50000)
         self.channel: Any = factory.buildProtocol(peer)
         self.transport.peerAddr = peer
         self.channel.makeConnection(self.transport)
@@ -91,5 +91,6 @@ def factory(root: Path, clock: Clock) -> site.Site:
 
 
 @pytest.fixture
-def visit(factory: site.Site, clock: Clock) -> Callable[[], Visitor]:
-    return lambda: Visitor(factory, clock)
+def visit(factory: site.Site, clock: Clock) -> Callable[..., Visitor]:
+    """A new connection to the site of this test, or to another, from a stranger or someone else."""
+    return lambda to=factory, peer=STRANGER: Visitor(to, clock, peer)
