@@ -10,14 +10,13 @@ import resource
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
@@ -27,11 +26,12 @@ import netlabsvc.mail.sandbox
 import netlabsvc.mail.store
 import netlabsvc.udp.reflector
 import netlabsvc.web.site
-from netlabsvc import __version__, listeners
+from netlabsvc import __version__, activation, listeners
 from netlabsvc.chat.transcript import Transcript
 from netlabsvc.config import Config
 from netlabsvc.connections import Connections
 from netlabsvc.listeners import Listener, StartError
+from netlabsvc.notify import Notifier
 
 
 class Room(Protocol):
@@ -49,10 +49,13 @@ class Room(Protocol):
 class Lab(MultiService):
     """All services of one daemon; each listens from the moment `build` returns."""
 
-    def __init__(self, config: Config, reactor: Any) -> None:
+    def __init__(self, config: Config, reactor: Any, notifier: Notifier) -> None:
         super().__init__()
         self.config = config
         self.reactor = reactor
+        self.notifier = notifier
+        #: What a service manager opened and no room has taken yet, by the key of the port.
+        self.inherited: activation.Sockets = {}
         #: By the key of their port; those of a room that has none are an empty list.
         self.listeners: dict[str, list[Listener]] = {}
         self._rooms: list[Room] = []
@@ -65,8 +68,9 @@ class Lab(MultiService):
         :param prefix: ``raw_`` for the keys raw_port and raw_listen.
         :raises StartError: when one of them cannot be opened.
         """
-        self.listeners[f"{section}.{prefix}port"] = listeners.listen(
-            self.config, section, prefix, factory, self.reactor
+        key = f"{section}.{prefix}port"
+        self.listeners[key] = listeners.listen(
+            self.config, section, prefix, factory, self.reactor, self.inherited.pop(key, ())
         )
 
     def drain_at_end(self, room: Room) -> None:
@@ -83,6 +87,7 @@ class Lab(MultiService):
         for line in listeners.start_lines(self.listeners):
             self.log.info("{line}", line=line)
         self.log.info("ready")
+        self.reactor.callWhenRunning(self.notifier.ready, listeners.summary(self.listeners))
 
     def stopService(self) -> Deferred[None]:
         """Close the listeners, let open transfers go on for `shutdown_grace_s`, then cut."""
@@ -90,13 +95,16 @@ class Lab(MultiService):
 
     async def _stop(self) -> None:
         self.log.info("stopping")
+        grace_s = self.config.daemon.shutdown_grace_s
+        self.notifier.stopping(f"stopping: open connections may go on for {grace_s:g} s")
         closing = self.stop_listening()
         drained = [room.drain() for room in self._rooms]
-        cut = self.reactor.callLater(self.config.daemon.shutdown_grace_s, self.abort)
+        cut = self.reactor.callLater(grace_s, self.abort)
         await DeferredList([d for d in [*closing, *drained] if d is not None])
         if cut.active():
             cut.cancel()
         await DeferredList([maybeDeferred(close) for close in self._closers])
+        self.notifier.close()
         await maybeDeferred(super().stopService)
 
     def stop_listening(self) -> list[Deferred[None] | None]:
@@ -109,20 +117,23 @@ class Lab(MultiService):
             room.abort()
 
 
-def build(config: Config, reactor: Any) -> Lab:
+def build(config: Config, reactor: Any, environ: Mapping[str, str]) -> Lab:
     """Make the lab that a configuration describes, with all its sockets open.
 
+    :param environ: of the process; a service manager says there what it opened and wants to hear.
     :raises StartError: in one line that names the service, the value and the remedy.
     """
     raise_descriptor_limit()
-    lab = Lab(config, reactor)
+    lab = Lab(config, reactor, Notifier(environ, reactor))
     builders = {"chat": _chat, "udp": _udp, "web": _web, "mail": _mail}
     try:
+        lab.inherited = activation.inherited(config, environ)
         state_dir = make_state_dir(Path(config.daemon.state_dir))
         for name in config.daemon.services:
             builders[name](lab, state_dir)
     except StartError:
         lab.stop_listening()
+        activation.close(lab.inherited)
         raise
     return lab
 
@@ -144,19 +155,16 @@ def _chat(lab: Lab, state_dir: Path) -> None:
 
 def _udp(lab: Lab, state_dir: Path) -> None:
     settings = lab.config.udp
-    sockets = lab.listeners["udp.port"] = []
-    if settings.port is None:
+    inherited = lab.inherited.pop("udp.port", ())
+    lab.listeners["udp.port"] = []
+    if settings.port is None and not inherited:
         return
     seed = lab.config.daemon.seed
     if seed is None:
         seed = secrets.randbits(32)
         lab.log.info("seed {seed} drawn; --seed {seed} repeats it", seed=seed)
     reflector = netlabsvc.udp.reflector.Reflector(settings, seed)
-    try:
-        port = reflector.listen(lab.reactor, lab.config.daemon.host, settings.port)
-    except CannotListenError as error:
-        raise listeners.port_error("udp.port", error) from None
-    sockets.append(Listener(port))
+    lab.listeners["udp.port"] = listeners.listen_udp(lab.config, reflector, lab.reactor, inherited)
 
 
 def _web(lab: Lab, state_dir: Path) -> None:

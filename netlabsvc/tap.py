@@ -15,7 +15,7 @@ from twisted.logger import ILogObserver
 from twisted.python import usage
 from twisted.python.logfile import LogFile
 
-from netlabsvc import __version__, config, listeners, service
+from netlabsvc import __version__, activation, config, listeners, service
 from netlabsvc.logs import Observer
 
 
@@ -112,8 +112,9 @@ def makeService(options: Options) -> Root:
     """Build the lab with all its sockets open, or end with one line that says why not."""
     from twisted.internet import reactor
 
+    environ = activation.environment_at_start()
     try:
-        lab = service.build(options.configuration, reactor)
+        lab = service.build(options.configuration, reactor, environ)
     except listeners.StartError as error:
         _end([str(error)])
     root = Root(_observer(options))
