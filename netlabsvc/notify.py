@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 log = Logger()
 
-#: How long a manager that does not read what it is told may hold the daemon up.
+#: How long a manager that is slow to read may hold the daemon up, once for each step of its life.
 PATIENCE_S = 1.0
 
 
@@ -30,7 +30,7 @@ class Notifier:
         self._environ = environ
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
         self._heard = True
-        self._pings = LoopingCall(self._tell, "WATCHDOG=1")
+        self._pings = LoopingCall(self._tell, "WATCHDOG=1", patience_s=0)
         self._pings.clock = reactor
 
     def ready(self, status: str) -> None:
@@ -57,16 +57,16 @@ class Notifier:
         if self._pings.running:
             self._pings.stop()
 
-    def _tell(self, *lines: str) -> None:
+    def _tell(self, *lines: str, patience_s: float = PATIENCE_S) -> None:
         if self._address is None:
             return
         message = "\n".join(" ".join(line.splitlines()) for line in lines)
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-                manager.settimeout(PATIENCE_S)
+                manager.settimeout(patience_s)
                 manager.sendto(message.encode("utf-8", "replace"), self._address)
         except (OSError, ValueError) as error:  # ValueError: a NUL inside a path
-            if self._heard:
+            if self._heard:  # one line, not one a ping
                 log.warn("$NOTIFY_SOCKET does not take {what}: {why}", what=lines[0], why=error)
             self._heard = False
         else:

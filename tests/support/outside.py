@@ -18,6 +18,9 @@ PACKAGES = {
     "socat": "socat",
     "swaks": "swaks",
     "tmux": "tmux",
+    "groff": "groff-base",
+    "systemd-analyze": "systemd",
+    "systemd-socket-activate": "systemd",
 }
 
 
