@@ -28,11 +28,11 @@ class Options(usage.Options):
         "an environment variable (NETLAB_CHAT_PORT=12345). Options override the environment, which "
         "overrides the file."
     )
-    optParameters: ClassVar = [
+    optParameters: ClassVar[list[Any]] = [
         ["config", None, None, "configuration file (TOML)"],
         *[[k.flag, None, None, k.help_with_default()] for k in config.KEYS.values() if k.flag],
     ]
-    optFlags: ClassVar = [
+    optFlags: ClassVar[list[Any]] = [
         ["check-config", None, "say what is wrong with the configuration; status 0 or 1"],
         ["print-config", None, "print the effective configuration, each value with its source"],
     ]

@@ -14,6 +14,7 @@ PACKAGES = {
     "telnet": "telnet",
     "expect": "expect",
     "curl": "curl",
+    "make": "make",
     "openssl": "openssl",
     "socat": "socat",
     "swaks": "swaks",
