@@ -1,7 +1,7 @@
 # make run      install into .venv and start the lab in the foreground (ARGS="--chat-port 12345")
 # make test     install with the test extra and run the tests
 # make soak     the tests that need minutes
-# make check    lint, format, types, the law of imports, the two ways of installing
+# make check    lint, format, types, the law of imports, every way of installing
 # make bench    figures, side by side with other programs
 # make install  the program, its units, manual and configuration (PREFIX=/usr/local DESTDIR=)
 # make uninstall  what install put there; the state and a configuration of one's own stay

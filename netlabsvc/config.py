@@ -67,6 +67,13 @@ class Daemon:
         flag="state-dir",
         read=_directory,
     )
+    control: str | None = key(
+        "",
+        "Unix socket of the control API; empty: control.sock in $RUNTIME_DIRECTORY, else in "
+        "$XDG_RUNTIME_DIR/netlab, else in state_dir",
+        flag="control",
+        read=_directory,
+    )
     log_format: str = key(
         "text", "text for people, json for machines", one_of=("text", "json"), flag="log-format"
     )

@@ -5,7 +5,9 @@ Used by the log, the chat and the commands alike, so that one table says what is
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 #: Control characters but TAB (C0, DEL, C1: ECMA-48), line and paragraph separators, the
 #: bidirectional controls (Unicode UAX 9), and lone surrogates.
@@ -26,3 +28,9 @@ def _visible(match: re.Match[str]) -> str:
     if code in _NAMED:
         return _NAMED[code]
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def json_text(value: Any) -> str:
+    """JSON on one line, readable in every script; what is unsafe in a string is ``\\uNNNN``."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

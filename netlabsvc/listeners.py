@@ -255,6 +255,26 @@ def _name(address: Any) -> str:
     return str(address)
 
 
+def described(listeners: Mapping[str, list[Listener]]) -> Iterable[dict[str, Any]]:
+    """For machines: every listener, and the services that have none."""
+    for key, opened in listeners.items():
+        service = key.partition(".")[0]
+        if not opened:
+            yield {"service": service, "key": key, "listening": False}
+        for listener in opened:
+            address = listener.port.getHost()
+            where: dict[str, Any] = {"address": str(address)}
+            if isinstance(address, IPv4Address | IPv6Address):
+                where = {
+                    "address": host_port(address.host, address.port),
+                    "host": address.host,
+                    "port": address.port,
+                    "protocol": address.type.lower(),
+                }
+            how = {"tls": listener.tls, "inherited": listener.inherited}
+            yield {"service": service, "key": key, "listening": True, **where, **how}
+
+
 def _how_to_try(key: str, address: IPv4Address | IPv6Address, listener: Listener) -> str:
     """Where something listens, and the command that tries it."""
     # A wildcard is no address to connect to; its loopback is.

@@ -83,10 +83,11 @@ class OnceAMinute:
 
 def is_noise(event: LogEvent) -> bool:
     """What Twisted says of its own working, below a warning."""
-    return event.get("log_level") in _QUIET and not _is_ours(event)
+    return event.get("log_level") in _QUIET and not is_ours(event)
 
 
-def _is_ours(event: LogEvent) -> bool:
+def is_ours(event: LogEvent) -> bool:
+    """Whether it comes from this house, not from Twisted."""
     namespace: str = event.get("log_namespace", "")
     return namespace.startswith("netlabsvc")
 
@@ -104,14 +105,14 @@ def text_lines(event: LogEvent) -> Iterator[str]:
     time_s: float = event["log_time"]
     level = event.get("log_level", LogLevel.info)
     word = "" if level in _QUIET else f"{level.name.upper()}: "
-    head = f"{_second(int(time_s))}.{int(time_s % 1 * 1000):03} {_room(event)}: {word}"
+    head = f"{_second(int(time_s))}.{int(time_s % 1 * 1000):03} {room_of(event)}: {word}"
     if isinstance(batch := event.get("batch"), Batch):
         for text, _ in batch.items:
             yield head + escape(text)
         return
     details: list[str] = []
     text = formatEvent(event)
-    if not _is_ours(event):
+    if not is_ours(event):
         # Twisted's own reports of an error come with a traceback in their text.
         text, *details = text.split("\n")
     yield head + escape(text)
@@ -126,7 +127,7 @@ def json_lines(event: LogEvent) -> Iterator[str]:
     head = {
         "ts": datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="milliseconds"),
         "level": event.get("log_level", LogLevel.info).name,
-        "logger": _room(event),
+        "logger": room_of(event),
     }
     for text, fields in _items(event):
         own = {k: v for k, v in fields.items() if not k.startswith("log_") and k != "batch"}
@@ -146,12 +147,13 @@ def _second(second: int) -> str:
     return datetime.fromtimestamp(second).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _room(event: LogEvent) -> str:
-    return _room_of(event.get("log_namespace", ""))
+def room_of(event: LogEvent) -> str:
+    """The room whose event it is; ``netlab`` for the roof, ``twisted`` for Twisted."""
+    return _room_in(event.get("log_namespace", ""))
 
 
 @lru_cache(maxsize=256)
-def _room_of(namespace: str) -> str:
+def _room_in(namespace: str) -> str:
     """``chat`` for netlabsvc.chat.session, ``netlab`` for the roof, ``twisted`` for Twisted."""
     parts = namespace.split(".")
     if parts[0] != "netlabsvc":

@@ -18,20 +18,31 @@ from typing import Any, Protocol
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import Logger
+from twisted.logger import Logger, globalLogPublisher
 
 import netlabsvc.chat.framing
+import netlabsvc.chat.operating
 import netlabsvc.chat.room
+import netlabsvc.control.api
+import netlabsvc.control.socket
+import netlabsvc.daemon
+import netlabsvc.mail.operating
 import netlabsvc.mail.sandbox
 import netlabsvc.mail.store
+import netlabsvc.udp.operating
 import netlabsvc.udp.reflector
 import netlabsvc.web.site
 from netlabsvc import __version__, activation, listeners
 from netlabsvc.chat.transcript import Transcript
 from netlabsvc.config import Config
 from netlabsvc.connections import Connections
+from netlabsvc.control.events import Journal
+from netlabsvc.control.stream import Streams
+from netlabsvc.control.witness import Witness
 from netlabsvc.listeners import Listener, StartError
 from netlabsvc.notify import Notifier
+from netlabsvc.routes import Route
+from netlabsvc.state import control_socket
 
 
 class Room(Protocol):
@@ -39,8 +50,8 @@ class Room(Protocol):
 
     connections: Connections[Any]
 
-    def drain(self) -> Deferred[None]:
-        """Say goodbye to everyone; fires when the last connection has gone."""
+    def drain(self, reason: str = "") -> Deferred[None]:
+        """Say goodbye to everyone, and why; fires when the last connection has gone."""
 
     def abort(self) -> None:
         """Cut every connection that is left."""
@@ -58,6 +69,14 @@ class Lab(MultiService):
         self.inherited: activation.Sockets = {}
         #: By the key of their port; those of a room that has none are an empty list.
         self.listeners: dict[str, list[Listener]] = {}
+        self.started_s = time.time()
+        self.stopping = False
+        self.reason = ""  # of the shutdown, if an operator gave one
+        self.journal = Journal(self.started_s)
+        self.streams = Streams()
+        self.control = ""  # the socket of the control API, where there is one
+        self._witness = Witness(self.journal)
+        self.routes: list[Route] = []
         self._rooms: list[Room] = []
         self._closers: list[Callable[[], Deferred[None] | None]] = []
         self.log = Logger()
@@ -81,12 +100,22 @@ class Lab(MultiService):
         """Call this when the last connection has gone, and wait for it."""
         self._closers.append(close)
 
+    def shutdown(self, reason: str) -> None:
+        """End the daemon; clients are told why."""
+        self.reason = self.reason or reason
+        if not self.stopping:
+            self.reactor.callLater(0, self.reactor.stop)
+
     def startService(self) -> None:
         super().startService()
+        globalLogPublisher.addObserver(self._witness)
         self.log.info("netlab {version}", version=__version__)
         for line in listeners.start_lines(self.listeners):
             self.log.info("{line}", line=line)
-        self.log.info("ready")
+        if self.control:
+            self.log.info("control listens on {path}   try: netlab ctl status", path=self.control)
+        # Not before: until the reactor runs, a signal would end the process on the spot.
+        self.reactor.callWhenRunning(self.log.info, "ready", event="ready")
         self.reactor.callWhenRunning(self.notifier.ready, listeners.summary(self.listeners))
 
     def stopService(self) -> Deferred[None]:
@@ -94,11 +123,13 @@ class Lab(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        self.log.info("stopping")
+        self.stopping = True
+        why = f": {self.reason}" if self.reason else ""
+        self.log.info("stopping{why}", event="stopping", why=why, reason=self.reason)
         grace_s = self.config.daemon.shutdown_grace_s
-        self.notifier.stopping(f"stopping: open connections may go on for {grace_s:g} s")
+        self.notifier.stopping(f"stopping{why}; connections may go on for {grace_s:g} s")
         closing = self.stop_listening()
-        drained = [room.drain() for room in self._rooms]
+        drained = [room.drain(self.reason) for room in self._rooms]
         cut = self.reactor.callLater(grace_s, self.abort)
         await DeferredList([d for d in [*closing, *drained] if d is not None])
         if cut.active():
@@ -106,6 +137,7 @@ class Lab(MultiService):
         await DeferredList([maybeDeferred(close) for close in self._closers])
         self.notifier.close()
         await maybeDeferred(super().stopService)
+        globalLogPublisher.removeObserver(self._witness)
 
     def stop_listening(self) -> list[Deferred[None] | None]:
         """Take no new connection; each Deferred fires when a listener is closed."""
@@ -131,6 +163,7 @@ def build(config: Config, reactor: Any, environ: Mapping[str, str]) -> Lab:
         state_dir = make_state_dir(Path(config.daemon.state_dir))
         for name in config.daemon.services:
             builders[name](lab, state_dir)
+        _control(lab, state_dir)
     except StartError:
         lab.stop_listening()
         activation.close(lab.inherited)
@@ -149,6 +182,10 @@ def _chat(lab: Lab, state_dir: Path) -> None:
         lab.close_at_end(transcript.close)
     room = netlabsvc.chat.room.Room(settings, lab.reactor, time.time, transcript)
     lab.drain_at_end(room)
+    history = transcript.history if transcript else None
+    operating = netlabsvc.chat.operating.Operating(room.hub, history)
+    lab.routes += operating.routes()
+    lab.streams = Streams(operating.attach)
     for prefix, framing in (("", "line"), ("raw_", "raw"), ("length_", "length")):
         lab.listen("chat", netlabsvc.chat.framing.Listener(room, framing), prefix)
 
@@ -165,6 +202,7 @@ def _udp(lab: Lab, state_dir: Path) -> None:
         lab.log.info("seed {seed} drawn; --seed {seed} repeats it", seed=seed)
     reflector = netlabsvc.udp.reflector.Reflector(settings, seed)
     lab.listeners["udp.port"] = listeners.listen_udp(lab.config, reflector, lab.reactor, inherited)
+    lab.routes += netlabsvc.udp.operating.Operating(reflector).routes()
 
 
 def _web(lab: Lab, state_dir: Path) -> None:
@@ -179,10 +217,9 @@ def _web(lab: Lab, state_dir: Path) -> None:
 
 
 def _mail(lab: Lab, state_dir: Path) -> None:
+    in_thread = partial(deferToThreadPool, lab.reactor, lab.reactor.getThreadPool())
     try:
-        store = netlabsvc.mail.store.Store(
-            state_dir, partial(deferToThreadPool, lab.reactor, lab.reactor.getThreadPool())
-        )
+        store = netlabsvc.mail.store.Store(state_dir, in_thread)
     except netlabsvc.mail.store.StoreError as error:
         raise StartError(f"mail: {error}") from None
     lab.close_at_end(store.close)
@@ -190,6 +227,28 @@ def _mail(lab: Lab, state_dir: Path) -> None:
     sandbox = netlabsvc.mail.sandbox.Factory(lab.config.sandbox, store, lab.reactor, name)
     lab.drain_at_end(sandbox)
     lab.listen("mail.sandbox", sandbox)
+    lab.routes += netlabsvc.mail.operating.Operating(state_dir, in_thread).routes()
+
+
+def _control(lab: Lab, state_dir: Path) -> None:
+    wanted = lab.config.daemon.control
+    if wanted is None:
+        return
+    routes = [*netlabsvc.daemon.Operating(lab).routes(), *lab.routes]
+    api = netlabsvc.control.api.Api(routes, lab.reactor)
+    path = Path(wanted or control_socket(os.environ, str(state_dir)))
+    try:
+        port = netlabsvc.control.socket.listen(path, api, lab.reactor)
+    except netlabsvc.control.socket.SocketError as error:
+        if wanted:
+            raise StartError(f"control: {error}; choose another with --control, or off") from None
+        # Whoever starts a second daemon on other ports need not know of control sockets.
+        lab.log.warn("control is off: {why}; --control PATH gives it its own", why=str(error))
+        return
+    lab.control = str(path)
+    lab.close_at_end(lab.streams.finish)
+    lab.close_at_end(partial(netlabsvc.control.socket.close, port, path))
+    lab.close_at_end(api.close)
 
 
 def make_state_dir(path: Path) -> Path:

@@ -37,7 +37,8 @@ for staged in "" "$scratch/stage"; do
     make -s -C "$copy" install PYTHON="$python" PREFIX="$prefix" SYSCONFDIR="$prefix/etc" \
         DESTDIR="$staged"
     if [ -n "$staged" ]; then
-        ! grep -rI "$staged" "$staged$prefix/lib/netlab/bin" "$staged$prefix/sbin"
+        lib="$staged$prefix/lib/netlab"
+        if grep -rI "$staged" "$lib/bin" "$lib/pyvenv.cfg" "$staged$prefix/sbin"; then exit 1; fi
         mv "$staged$prefix" "$prefix"
     fi
     (

@@ -14,10 +14,10 @@ HOUSE = Path(__file__).parent.parent / "netlabsvc"
 
 #: The pure floor: the standard library, the house's `keys`, and the pure floor of the same room.
 GROUND = {
-    "": {"keys", "escape", "metrics", "state", "toml"},
+    "": {"keys", "escape", "metrics", "routes", "state", "toml"},
     "chat": {
         *("settings", "message", "text", "telnet", "limits", "turn", "roster", "desk", "hub"),
-        "commands",
+        *("commands", "member", "bans", "operating"),
     },
     "udp": {"settings", "ntp", "stamp", "irtt", "classic", "impair", "stats", "probe", "sources"},
     "web": {
@@ -28,20 +28,20 @@ GROUND = {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
         *("transcript", "transparency"),
     },
-    "control": {"settings", "events"},
+    "control": {"events", "router"},
 }
 #: Adapters to Twisted: Twisted, their own room, and what the house offers to every room.
 FIRST = {
     "": {"logs", "connections", "notify"},
     "chat": {"outlet", "pressure", "transcript", "room", "session", "framing", "client"},
-    "udp": {"batch", "reflector", "prober"},
+    "udp": {"batch", "operating", "reflector", "prober"},
     "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
-    "mail": {"store", "stock", "client", "queue", "sandbox", "inbox"},
-    "control": {"api", "client"},
+    "mail": {"store", "stock", "client", "queue", "sandbox", "inbox", "operating"},
+    "control": {"api", "client", "socket", "stream", "witness"},
 }
 #: Modules that know more than one room.
-ROOF = {"": {"activation", "config", "listeners", "service", "tap"}}
-HOUSE_GROUND = {"keys", "escape", "metrics", "state"}
+ROOF = {"": {"activation", "config", "daemon", "listeners", "service", "tap"}}
+HOUSE_GROUND = {"keys", "escape", "metrics", "routes", "state"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 #: The one module that may import a third-party package.
 WRAPPERS = {
@@ -121,7 +121,7 @@ def allowed_inside(module: str, target: str) -> bool:
         own = target_room == room != ""
         return own or (target_room == "" and target_name in HOUSE_FIRST)
     if mine == "cli":
-        return target not in ("activation", "listeners", "service", "tap")
+        return target not in ("activation", "daemon", "listeners", "service", "tap")
     if module == "tap":
         return target in ("activation", "config", "listeners", "service", "logs")
     return target_room != "cli"

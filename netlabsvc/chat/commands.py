@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from netlabsvc.chat.hub import MODES, Hub, Member
+from netlabsvc.chat.hub import MODES, Hub
+from netlabsvc.chat.member import Member
 from netlabsvc.chat.message import stamp
 from netlabsvc.chat.text import ENCODINGS
 
@@ -56,7 +57,7 @@ def _run(hub: Hub, member: Member | None, text: str) -> str:
         return _unknown(word, text, member is None)
     try:
         return command.function(hub, member, _words(command, rest))
-    except ValueError as error:
+    except (ValueError, LookupError) as error:
         return str(error)
 
 
@@ -140,9 +141,7 @@ def _quit(hub: Hub, member: Member, words: list[str]) -> str:
 
 
 def _kick(hub: Hub, who: None, words: list[str]) -> str:
-    reason = f": {words[1]}" if len(words) > 1 else ""
-    member = hub.seats.find(words[0])
-    hub.dismiss(member, f"the operator has removed you{reason}", f"removed by the operator{reason}")
+    hub.kick(hub.find(words[0]), words[1] if len(words) > 1 else "")
     return f"{words[0]} is gone"
 
 
@@ -161,8 +160,9 @@ def _topic(hub: Hub, who: None, words: list[str]) -> str:
 
 
 def _mute(hub: Hub, who: None, words: list[str]) -> str:
-    seat = hub.seats[hub.seats.find(words[0])]
-    seat.muted = not seat.muted
+    member = hub.find(words[0])
+    seat = hub.seats[member]
+    hub.mute(member, not seat.muted)
     return f"{seat.name} is {'muted' if seat.muted else 'heard again'}"
 
 

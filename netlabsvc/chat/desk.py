@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Protocol
 
 #: So many lines of one client wait; then it is not read until some are taken.
 MOST_WAITING = 1000
@@ -42,18 +41,14 @@ class Drawer:
     gone: bool = False
 
 
-class Operator(Protocol):
-    """What the desk needs of an operator."""
-
-    def line_came(self, client: int, name: str, line: Line) -> None:
-        """A client has said something; the line waits until it is taken."""
-
-
 class Desk:
-    """The lines of all clients, by the client's number, and the operators who are told of them."""
+    """The lines of all clients, by the client's number.
+
+    :ivar operators: how many are there to take them.
+    """
 
     def __init__(self) -> None:
-        self.operators: list[Operator] = []
+        self.operators = 0
         self.drawers: dict[int, Drawer] = {}
         self._characters = 0
 
@@ -62,11 +57,13 @@ class Desk:
         drawer = self.drawers.setdefault(client, Drawer(name))
         drawer.name = name
         drawer.count += 1
-        line = Line(drawer.count, time_s, text)
-        drawer.lines.append(line)
+        drawer.lines.append(Line(drawer.count, time_s, text))
         self._count(drawer, len(text))
-        for operator in tuple(self.operators):
-            operator.line_came(client, name, line)
+
+    def next_number(self, client: int) -> int:
+        """The number that the next line of a client will have."""
+        drawer = self.drawers.get(client)
+        return drawer.count + 1 if drawer else 1
 
     def has_room(self, client: int) -> bool:
         """Whether a client may go on."""
@@ -74,16 +71,18 @@ class Desk:
         few = drawer is None or len(drawer.lines) < MOST_WAITING
         return few and self._characters < MOST_CHARACTERS
 
-    def take(self, client: int) -> Line | None:
-        """The oldest line of a client that waits, which then waits no more."""
+    def take(self, client: int, through: int | None = None) -> list[Line]:
+        """The lines of a client that wait, up to this number or all; they wait no more."""
+        taken: list[Line] = []
         drawer = self.drawers.get(client)
-        if drawer is None or not drawer.lines:
-            return None
-        line = drawer.lines.popleft()
-        self._count(drawer, -len(line.text))
+        if drawer is None:
+            return taken
+        while drawer.lines and (through is None or drawer.lines[0].number <= through):
+            taken.append(drawer.lines.popleft())
+            self._count(drawer, -len(taken[-1].text))
         if drawer.gone and not drawer.lines:
             del self.drawers[client]
-        return line
+        return taken
 
     def close(self, client: int) -> None:
         """A client has gone; its lines still wait, as far as there is room for them."""

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from ipaddress import ip_address
-from typing import Protocol
+from dataclasses import replace
 
-from netlabsvc.chat.desk import Desk, Line, Operator
-from netlabsvc.chat.message import Echo, Message, News, Notice, Said, Style
+from netlabsvc.chat.bans import Bans
+from netlabsvc.chat.desk import Desk, Line
+from netlabsvc.chat.member import Member
+from netlabsvc.chat.message import Echo, Message, News, Notice, Said
 from netlabsvc.chat.roster import Roster, Seat
 from netlabsvc.chat.turn import Turn
 
@@ -33,51 +34,6 @@ _NO_OPERATOR = "no operator is here yet; your lines are kept"
 _MUTED = "the operator has muted you: nobody hears what you say"
 
 
-def host_of(peer: str) -> str:
-    """The address in ``10.0.0.5:41766`` or ``[::1]:41766``."""
-    return peer.rpartition(":")[0].strip("[]")
-
-
-def _canonical(address: str) -> str:
-    """An address as peers show it: shortened, and IPv4 mapped into IPv6 as IPv4.
-
-    :raises ValueError: when it is none.
-    """
-    ip = ip_address(address)
-    return str(getattr(ip, "ipv4_mapped", None) or ip)
-
-
-class Member(Protocol):
-    """What the hub needs of a client.
-
-    :ivar peer: its address and port, for people.
-    """
-
-    peer: str
-    style: Style
-
-    def deliver(self, data: bytes | memoryview) -> None:
-        """Send, or queue; never raises."""
-
-    def close(self) -> None:
-        """Send what was delivered, then end the connection."""
-
-    def queued(self) -> int:
-        """Bytes delivered that have not reached the peer's kernel."""
-
-    def traits(self) -> str:
-        """Encoding and line end, for /who."""
-
-    def use_encoding(self, encoding: str) -> None:
-        """Read and write this encoding from now on."""
-
-    def hold(self, why: str) -> None:
-        """Do not listen to the client for a while."""
-
-    def release(self, why: str) -> None:
-        """Listen again, as far as this reason goes."""
-
-
 class Hub:
     """One room, shared by all listeners."""
 
@@ -91,7 +47,7 @@ class Hub:
         self.topic = ""
         self.seats: Roster[Member] = Roster()
         self.history: deque[Said] = deque(maxlen=HISTORY_LINES)
-        self.bans: set[str] = set()
+        self.bans = Bans()
         self.desk = Desk()
         self._crowd: Counter[str] = Counter()
         self._turn: Turn[Member] = Turn()
@@ -113,7 +69,7 @@ class Hub:
             self.tell(member, self._greeting(seat))
             self.replay(member)
         text = f"{seat.name} ({member.peer}) joined"
-        self._move(News(text, "joined", seat.name, member.peer), member)
+        self._move(News(text, "joined", seat.name, member.peer, seat.number), member)
         return seat
 
     def leave(self, member: Member, why: str) -> None:
@@ -122,7 +78,7 @@ class Hub:
         if seat is not None:
             self.desk.close(seat.number)
             text = f"{seat.name} ({member.peer}) left: {why}"
-            self._move(News(text, "left", seat.name, member.peer), None)
+            self._move(News(text, "left", seat.name, member.peer, seat.number), None)
 
     def dismiss(self, member: Member, farewell: str, why: str) -> None:
         """Let a member go: it gets a last line, and everything said before it."""
@@ -155,7 +111,7 @@ class Hub:
         """Lines that one member says, to whom the mode says."""
         seat = self.seats[member]
         seat.heard_s = now = self.now()
-        said = Said(now, seat.name, member.peer, texts, verb)
+        said = Said(now, seat.name, member.peer, texts, verb, client=seat.number)
         if seat.muted:
             self.tell(member, _MUTED)
         elif self.mode == "hub":
@@ -166,7 +122,7 @@ class Hub:
             self._turn.unheard(said)
             self._private(said, member)
         else:
-            self._turn.unheard(said)
+            self._turn.unheard(replace(said, line=self.desk.next_number(seat.number)))
             self._to_the_desk(member, seat, texts)
 
     def echo(self, member: Member, data: bytes, text: str) -> None:
@@ -203,7 +159,7 @@ class Hub:
         if seat.muted:
             raise ValueError(_MUTED)
         to = self.seats[target].name
-        said = Said(self.now(), seat.name, member.peer, (text,), to=to)
+        said = Said(self.now(), seat.name, member.peer, (text,), to=to, client=seat.number)
         self._turn.unheard(said)
         self._private(said, target)
         self.seats[target].correspondent = seat.number
@@ -233,7 +189,8 @@ class Hub:
             raise ValueError(_MUTED)
         old = self.seats.rename(member, name)
         name = self.seats[member].name
-        news = News(f"{old} ({member.peer}) is now {name}", "renamed", name, member.peer)
+        text = f"{old} ({member.peer}) is now {name}"
+        news = News(text, "renamed", name, member.peer, self.seats[member].number)
         if self.mode == "hub":
             self._public(news)
         else:
@@ -270,9 +227,9 @@ class Hub:
 
         :raises ValueError: when it is no address.
         """
-        address = _canonical(address)
         self.bans.add(address)
-        members = [m for m in self.seats if host_of(m.peer) == address]
+        self._note("banned", f"{address} is kept out")
+        members = [m for m in self.seats if self.bans.cover(m.peer)]
         for member in members:
             self.dismiss(member, "your address is kept out", "banned")
         return len(members)
@@ -280,42 +237,73 @@ class Hub:
     def unban(self, address: str) -> None:
         """Take a ban back.
 
-        :raises ValueError: when it is no address, or not kept out.
+        :raises ValueError: when it is no address; :raises LookupError: when it is not kept out.
         """
-        address = _canonical(address)
-        if address not in self.bans:
-            known = ", ".join(sorted(self.bans)) or "there are none"
-            raise ValueError(f"{address} is not kept out; bans: {known}")
-        self.bans.discard(address)
+        self.bans.remove(address)
+        self._note("unbanned", f"{address} may come in again")
 
     # The operator's side.
 
-    def attach(self, operator: Operator) -> None:
+    def find(self, who: str) -> Member:
+        """The member of that name, or else of that number.
+
+        :raises LookupError: when there is none.
+        """
+        try:
+            return self.seats.find(who)
+        except ValueError as error:
+            number = int(who) if who.isascii() and who.isdigit() else 0
+            member = self.seats.at(number)
+            if member is None:
+                raise LookupError(str(error)) from None
+            return member
+
+    def kick(self, member: Member, reason: str = "") -> None:
+        """Remove a member; it and the room are told why."""
+        why = f": {reason}" if reason else ""
+        self.dismiss(member, f"the operator has removed you{why}", f"removed by the operator{why}")
+
+    def mute(self, member: Member, muted: bool) -> None:
+        """Let nobody hear a member, or all again."""
+        seat = self.seats[member]
+        seat.muted = muted
+        state = "muted" if muted else "heard again"
+        text = f"{seat.name} ({member.peer}) is {state}"
+        self._turn.unheard(News(text, "muted", seat.name, member.peer, seat.number))
+        self._rouse()
+
+    def speak(self, text: str) -> None:
+        """A line of the operator to all, in every mode."""
+        said = Said(self.now(), "operator", "server", (text,))
+        self._public(said)
+        self.history.append(said)
+
+    def attach(self) -> None:
         """An operator comes; clients that were kept waiting are told."""
-        self.desk.operators.append(operator)
+        self.desk.operators += 1
+        self._note("attached", f"an operator has come; here now: {self.desk.operators}")
         for member in self.seats:
             if self.seats[member].kept_waiting:
                 self.seats[member].kept_waiting = False
                 self.tell(member, "an operator is here")
 
-    def detach(self, operator: Operator) -> None:
+    def detach(self) -> None:
         """An operator goes."""
-        self.desk.operators.remove(operator)
+        self.desk.operators -= 1
+        self._note("detached", f"an operator has gone; here now: {self.desk.operators}")
 
-    def take(self, number: int) -> Line | None:
-        """The oldest line of a client that waits for an operator."""
-        line = self.desk.take(number)
-        self._release_from_the_desk()
-        return line
+    def take(self, number: int, through: int | None = None) -> list[Line]:
+        """The lines of a client that wait for an operator, who has them now.
 
-    def answer(self, number: int, text: str) -> None:
-        """A line of the operator to one client.
-
-        :raises ValueError: when there is no client of that number.
+        :param through: the number of the last one to take; None: all. Two operators who were both
+            shown a line may both take it: the second finds it gone.
         """
-        member = self.seats.at(number)
-        if member is None:
-            raise ValueError(f"there is no client {number}; /who lists the numbers")
+        taken = self.desk.take(number, through)
+        self._release_from_the_desk()
+        return taken
+
+    def answer(self, member: Member, text: str) -> None:
+        """A line of the operator to one client."""
         said = Said(self.now(), "operator", "server", (text,), to=self.seats[member].name)
         self._turn.unheard(said)
         self._private(said, member)
@@ -357,6 +345,11 @@ class Hub:
             self._rouse()
             if self.mode == "hub":
                 self._crowd[news.event] += 1
+
+    def _note(self, event: str, text: str) -> None:
+        """Something that the operator did and only the log shows."""
+        self._turn.unheard(News(text, event, "operator", "server"))
+        self._rouse()
 
     def _public(self, message: Message, but: Member | None = None) -> None:
         self._turn.public(message, but)

@@ -69,6 +69,8 @@ class Said:
     :ivar peer: address and port, ``10.0.0.5:41766``.
     :ivar verb: what stands between the header and the text: ``:`` or, for /me, nothing.
     :ivar to: the name of the only one who reads it; empty: everyone.
+    :ivar client: the speaker's number; 0: the operator, or nobody knows any more.
+    :ivar line: the number of the first line among those that wait for an operator; 0: none waits.
     """
 
     time_s: float
@@ -77,6 +79,8 @@ class Said:
     texts: tuple[str, ...]
     verb: str = ":"
     to: str = ""
+    client: int = 0
+    line: int = 0
 
     def lines(self) -> str:
         to = " -> you" if self.to else ""
@@ -88,10 +92,13 @@ class Said:
 
     def records(self) -> Iterator[Record]:
         head = f"{self.name} ({self.peer}){f' -> {self.to}' if self.to else ''}{self.verb} "
-        fields = {"event": "said" if self.verb else "did", "name": self.name, "peer": self.peer}
+        fields: dict[str, Any] = {"event": "said" if self.verb else "did"}
+        fields |= {"client": self.client, "name": self.name, "peer": self.peer}
         if self.to:
             fields["to"] = self.to
-        for text in self.texts:
+        for line, text in enumerate(self.texts, self.line):
+            if self.line:
+                fields["line"] = line
             yield head + text, {**fields, "text": text}
 
 
@@ -115,9 +122,11 @@ class News(Notice):
     event: str
     name: str
     peer: str
+    client: int = 0
 
     def records(self) -> Iterator[Record]:
-        yield self.text, {"event": self.event, "name": self.name, "peer": self.peer}
+        fields = {"event": self.event, "client": self.client, "name": self.name, "peer": self.peer}
+        yield self.text, fields
 
 
 @dataclass(frozen=True, slots=True)

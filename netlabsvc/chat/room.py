@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from netlabsvc.chat.hub import HISTORY_LINES, Hub, host_of
+from netlabsvc.chat.hub import HISTORY_LINES, Hub
 from netlabsvc.chat.limits import Bounds
 from netlabsvc.chat.message import Record
 from netlabsvc.chat.pressure import Pressure
@@ -23,7 +23,7 @@ from netlabsvc.logs import Batch, OnceAMinute
 
 #: How often a crowd's comings and goings are summed up.
 SUM_UP_S = 1.0
-FAREWELL = "the server is going down; goodbye"
+FAREWELL = "the server is going down{}; goodbye"
 
 
 class Room:
@@ -60,11 +60,11 @@ class Room:
 
     def ban(self, peer: str) -> str | None:
         """What a client is told whose address is kept out."""
-        return "your address is kept out" if host_of(peer) in self.hub.bans else None
+        return "your address is kept out" if self.hub.bans.cover(peer) else None
 
     def note(self, peer: str, what: str) -> None:
         """Log what happened to a client that has no seat in the hub."""
-        self._log.info("{peer} {what}", peer=peer, what=what)
+        self._log.info("{peer} {what}", event="noted", peer=peer, what=what)
 
     def forget(self, session: Any) -> None:
         """A session's connection is lost."""
@@ -72,11 +72,12 @@ class Room:
         self.pressure.gone(session)
         self.connections.discard(session)
 
-    def drain(self) -> Deferred[None]:
-        """Say goodbye to everyone; fires when the last connection has gone."""
-        self.hub.shut(FAREWELL)
+    def drain(self, reason: str = "") -> Deferred[None]:
+        """Say goodbye to everyone, and why; fires when the last connection has gone."""
+        farewell = FAREWELL.format(f": {reason}" if reason else "")
+        self.hub.shut(farewell)
         for session in tuple(self.nameless):
-            session.dismiss(FAREWELL, "shutdown")
+            session.dismiss(farewell, "shutdown")
         self._end_turn()
         return self.connections.all_gone()
 

@@ -112,7 +112,14 @@ def _said(lines: Iterable[bytes]) -> Iterator[Said]:
             if entry["event"] in ("said", "did") and "to" not in entry:
                 time_s = datetime.fromisoformat(entry["ts"]).timestamp()
                 verb = ":" if entry["event"] == "said" else ""
-                name, peer, text = (escape(entry[key]) for key in ("name", "peer", "text"))
+                name, peer, text = (_shown(entry[key]) for key in ("name", "peer", "text"))
                 yield Said(time_s, name, peer, (text,), verb)
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
+
+
+def _shown(value: object) -> str:
+    """:raises TypeError: when it is no text."""
+    if not isinstance(value, str):
+        raise TypeError
+    return escape(value)

@@ -61,7 +61,9 @@ def list_mails(as_json: bool, limit: int, directory: Path) -> None:
     except _NothingYet:
         entries = []
     if as_json:
-        click.echo(json.dumps([_object(entry) for entry in entries], indent=2, ensure_ascii=False))
+        click.echo(
+            json.dumps([entry.as_object() for entry in entries], indent=2, ensure_ascii=False)
+        )
         return
     for entry in entries:
         click.echo(_row(entry))
@@ -134,14 +136,3 @@ def _row(entry: Entry) -> str:
     path = shown_line(f"<{entry.mail_from}> to {', '.join(entry.rcpt_to)}")
     when = f"{_time(entry).astimezone():%Y-%m-%d %H:%M:%S}"
     return f"{entry.id:>5}  {when}  {entry.size:>8}  {path}  {entry.subject}"
-
-
-def _object(entry: Entry) -> dict[str, object]:
-    return {
-        "id": entry.id,
-        "time": _time(entry).isoformat(timespec="milliseconds"),
-        "mail_from": entry.mail_from,
-        "rcpt_to": list(entry.rcpt_to),
-        "subject": entry.subject,
-        "size": entry.size,
-    }

@@ -15,6 +15,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -79,6 +80,18 @@ class Entry:
     rcpt_to: tuple[str, ...]
     size: int
     subject: str
+
+    def as_object(self) -> dict[str, object]:
+        """As JSON has it, in `netlab inbox list --json` and in the control API."""
+        time = datetime.fromtimestamp(self.time_s, UTC)
+        return {
+            "id": self.id,
+            "time": time.isoformat(timespec="milliseconds"),
+            "mail_from": self.mail_from,
+            "rcpt_to": list(self.rcpt_to),
+            "subject": self.subject,
+            "size": self.size,
+        }
 
 
 InThread = Callable[[Callable[[], list[int]]], Deferred[list[int]]]

@@ -72,12 +72,23 @@ class Reflector(DatagramProtocol):
     ) -> None:
         self.counts = Counts()
         self._now_ns = now_ns
-        self._up = impair.chain([impair.loss(settings.loss, impair.chance(seed, "up", "loss"))])
+        self._chance = impair.chance(seed, "up", "loss")
+        self.loss = settings.loss
         self._refused_ports = set(ANSWERING_PORTS)
         self._limit_bytes = classic.MAX_IPV4_BYTES
         self._logged = Counts()
         self._minutes = LoopingCall(self._log_changes)
         self._where = ""
+
+    @property
+    def loss(self) -> float:
+        """The probability that a request is dropped; it can be set at any time."""
+        return self._loss
+
+    @loss.setter
+    def loss(self, probability: float) -> None:
+        self._loss = probability
+        self._up = impair.chain([impair.loss(probability, self._chance)])
 
     def listen(self, reactor: Any, host: str, port: int) -> udp.Port:
         """Open the socket; called once. ``getHost()`` tells the port where 0 was asked for.

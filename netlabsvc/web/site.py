@@ -177,7 +177,7 @@ class Site(server.Site):
         self._admitted -= channel.admitted
         self.connections.discard(channel)
 
-    def drain(self) -> Deferred[None]:
+    def drain(self, reason: str = "") -> Deferred[None]:
         """Close what is idle and let answers under way finish; fires when no connection is left."""
         self._draining = True
         for channel in self.connections:

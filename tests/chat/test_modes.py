@@ -5,19 +5,9 @@ from __future__ import annotations
 import pytest
 
 from netlabsvc.chat import commands
-from netlabsvc.chat.desk import MOST_WAITING, Line
+from netlabsvc.chat.desk import MOST_WAITING
 from support.members import Listener, room
 from support.scripted import Chat
-
-
-class Console:
-    """An operator that notes what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[int, str, Line]] = []
-
-    def line_came(self, client: int, name: str, line: Line) -> None:
-        self.told.append((client, name, line))
 
 
 def test_echo_gives_a_line_back_with_the_usual_header_and_to_nobody_else() -> None:
@@ -62,34 +52,52 @@ def test_operator_mode_keeps_numbered_lines_until_an_operator_takes_them() -> No
     hub.flush()
     assert ada.lines() == ["*** no operator is here yet; your lines are kept"]
     assert bob.lines() == []
-    console = Console()
-    hub.attach(console)
+    hub.attach()
     hub.flush()
     assert ada.lines() == ["*** an operator is here"]
-    taken = [hub.take(1), hub.take(1), hub.take(1), hub.take(1)]
-    assert [(x.number, x.text) for x in taken if x] == [(1, "one"), (2, "two"), (3, "three")]
-    assert taken[3] is None
+    assert [(x.number, x.text) for x in hub.take(1, 2)] == [(1, "one"), (2, "two")]
+    assert hub.take(1, 2) == []
+    assert [(x.number, x.text) for x in hub.take(1)] == [(3, "three")]
 
 
-def test_operators_are_told_of_every_line_and_answer_one_client() -> None:
-    """Two at once work; the answer reaches that client alone."""
+def test_the_log_numbers_the_lines_that_wait_and_an_answer_reaches_one_client() -> None:
+    """So that whoever follows the log knows what to take, and whom to answer."""
     hub, (ada, bob) = room("ada", "bob")
     hub.set_mode("operator")
-    first, second = Console(), Console()
-    hub.attach(first)
-    hub.attach(second)
-    hub.say(bob, ("help",))
-    hub.answer(2, "coming")
     hub.flush()
-    assert [(c, n, x.text) for c, n, x in first.told] == [(2, "bob", "help")]
-    assert second.told == first.told
+    ada.lines(), bob.lines()
+    hub.say(bob, ("help", "please"))
+    hub.say(bob, ("hello?",))
+    records = [fields for message in hub.flush() for _, fields in message.records()]
+    assert [(f["client"], f["line"], f["text"]) for f in records] == [
+        *((2, 1, "help"), (2, 2, "please")),
+        (2, 3, "hello?"),
+    ]
+    hub.answer(hub.find("bob"), "coming")
+    hub.flush()
     assert bob.lines()[-1].endswith("operator (server) -> you: coming")
-    assert not any("coming" in line for line in ada.lines())
-    hub.detach(second)
-    hub.say(bob, ("thanks",))
-    assert (len(first.told), len(second.told)) == (2, 1)
-    with pytest.raises(ValueError, match="no client 9"):
-        hub.answer(9, "x")
+    assert ada.lines() == []
+
+
+def test_a_client_is_found_by_name_and_else_by_number() -> None:
+    """A name of digits comes before a number, and whoever is not there is named."""
+    hub, (ada, two) = room("ada", "1")
+    assert (hub.find("ada"), hub.find("1"), hub.find("2")) == (ada, two, two)
+    with pytest.raises(LookupError, match="nobody here is called 9"):
+        hub.find("9")
+
+
+def test_what_the_operator_says_reaches_all_in_every_mode() -> None:
+    """Under the name that no client can take."""
+    hub, (ada, bob) = room("ada", "bob")
+    for mode in ("echo", "operator", "hub"):
+        hub.set_mode(mode)
+        hub.flush()
+        ada.lines(), bob.lines()
+        hub.speak("the bell rings")
+        hub.flush()
+        assert ada.lines()[-1].endswith("operator (server): the bell rings")
+        assert bob.lines()[-1].endswith("operator (server): the bell rings")
 
 
 def test_lines_wait_even_when_their_client_has_gone() -> None:
@@ -98,8 +106,7 @@ def test_lines_wait_even_when_their_client_has_gone() -> None:
     hub.set_mode("operator")
     hub.say(ada, ("one",))
     hub.leave(ada, "closed")
-    assert (line := hub.take(1)) is not None
-    assert line.text == "one"
+    assert [line.text for line in hub.take(1)] == ["one"]
     assert hub.desk.drawers == {}
 
 
@@ -109,7 +116,7 @@ def test_a_client_whose_lines_pile_up_is_not_read_until_some_are_taken() -> None
     hub.set_mode("operator")
     hub.say(ada, ("x",) * MOST_WAITING)
     assert ada.held
-    hub.take(1)
+    hub.take(1, 1)
     assert not ada.held
 
 

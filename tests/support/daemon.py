@@ -16,12 +16,15 @@ TWISTD = Path(sys.executable).with_name("twistd")
 NETLAB = Path(sys.executable).with_name("netlab")
 _LISTENS = re.compile(r"(\w+) listens on \S*:(\d+)/(?:tcp|udp)")
 PATIENCE_S = 20
+#: What systemd and a login session would tell a daemon.
+_FOREIGN = ("STATE_DIRECTORY", "NOTIFY_SOCKET", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR")
 
 
 class Daemon:
     """`twistd -n netlab`, its log kept line by line.
 
     :ivar ports: by service: ``chat``, ``udp``, ``web``, ``mail``.
+    :ivar control: the socket of the control API.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Daemon:
         :param environ: added to the daemon's environment.
         """
         self.state_dir = directory / "state"
+        self.control = self.state_dir / "control.sock"
         names = ("chat", "udp", "http", "smtp") if free_ports else ()
         ports = [f"--{name}-port=0" for name in names]
         command = [str(TWISTD), "-n", "--pidfile=", "netlab", f"--state-dir={self.state_dir}"]
@@ -102,5 +106,5 @@ class Daemon:
 
 def clean_environment() -> dict[str, str]:
     """This environment without what would configure a daemon."""
-    ours = ("NETLAB_", "LISTEN_", "WATCHDOG_", "STATE_DIRECTORY", "NOTIFY_SOCKET")
+    ours = ("NETLAB_", "LISTEN_", "WATCHDOG_", *_FOREIGN)
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

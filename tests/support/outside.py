@@ -22,6 +22,7 @@ PACKAGES = {
     "groff": "groff-base",
     "systemd-analyze": "systemd",
     "systemd-socket-activate": "systemd",
+    "bash": "bash",
 }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.daemon import PATIENCE_S, TWISTD, Daemon, clean_environment
+from support.daemon import NETLAB, PATIENCE_S, TWISTD, Daemon, clean_environment
 from support.manager import NotifySocket, hand_over
 from support.outside import need
 
@@ -142,9 +142,13 @@ def test_sockets_are_taken_by_name(tmp_path: Path) -> None:
             client.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
             assert b" 200 " in client.recv(100)
         log = "\n".join(daemon.lines)
+        path = daemon.wait_for("control listens on").split("listens on ")[1].split()[0]
+        command = [str(NETLAB), "ctl", "--control", path, "status"]
+        status = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    assert status.count("tcp, systemd") == 5
     assert log.count("a socket of systemd   try: ") == 6
     assert f"udp listens on [::1]:{udp}/udp, a socket of systemd" in log
-    assert log.count(" listens on ") == 6
+    assert len(re.findall(r" listens on \S+/(?:tcp|udp)", log)) == 6
     assert "the addresses in its socket units open the lab" in log
     assert "--host" not in log
 

@@ -1,0 +1,1 @@
+"""The control API: how an operator reaches a daemon that has no terminal."""
