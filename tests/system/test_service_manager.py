@@ -9,6 +9,8 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -216,6 +218,16 @@ def test_variables_of_another_process_are_not_ours(tmp_path: Path) -> None:
         assert greeting(daemon.ports["chat"])
 
 
+@contextmanager
+def running(command: Sequence[str], directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is ended whatever comes of the test."""
+    with subprocess.Popen(command, cwd=directory) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
 @pytest.mark.parametrize("cache", [True, False])
 def test_systemd_socket_activate_starts_it_for_the_first_client(
     tmp_path: Path, cache: bool
@@ -232,10 +244,9 @@ def test_systemd_socket_activate_starts_it_for_the_first_client(
         twistd = [str(TWISTD.with_name("python")), "-c", code, *twistd[1:]]
     environ = {**clean_environment(), "NETLAB_CHAT_PORT": "off"}
     setenv = [f"--setenv={name}={value}" for name, value in environ.items()]
-    with subprocess.Popen([*program, *setenv, *twistd], cwd=tmp_path, env=environ) as process:
+    with running([*program, *setenv, *twistd], tmp_path) as process:
         connect_patiently(port).close()
         assert b"welcome" in greeting(port)
-        process.terminate()
     assert process.returncode in (0, -signal.SIGTERM)
 
 
@@ -258,7 +269,7 @@ def test_systemd_socket_activate_hands_over_udp(tmp_path: Path) -> None:
     setenv = [f"--setenv={name}={value}" for name, value in clean_environment().items()]
     twistd = [str(TWISTD), "-n", "--pidfile=", "netlab", "--services=udp", "--state-dir=s"]
     with (
-        subprocess.Popen([*program, *setenv, *twistd], cwd=tmp_path) as process,
+        running([*program, *setenv, *twistd], tmp_path),
         socket.socket(socket.AF_INET, UDP) as probe,
     ):
         probe.connect(("127.0.0.1", port))
@@ -271,7 +282,6 @@ def test_systemd_socket_activate_hands_over_udp(tmp_path: Path) -> None:
                 heard = probe.recv(100)
             except (ConnectionRefusedError, TimeoutError):
                 time.sleep(0.05)
-        process.terminate()
     assert heard.endswith(b"ping")
 
 
