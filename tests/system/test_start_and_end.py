@@ -148,7 +148,7 @@ def test_a_mistake_is_one_line_and_status_1(
         ("gopher:70", "not an endpoint that can listen"),
         ("tcp:99999", "not an endpoint that can listen"),
         ("tcp:interface=127.0.0.1:port=-1", "not an endpoint that can listen"),
-        ("systemd:domain=INET:index=9", "not an endpoint that can listen"),
+        ("systemd:domain=INET:index=9", "sockets of systemd are taken by their names"),
     ],
 )
 def test_a_bad_endpoint_string_is_one_line(tmp_path: Path, text: str, words: str) -> None:
