@@ -145,6 +145,7 @@ def _around(page: Page) -> None:
     page.section("signals")
     page.item("SIGTERM, SIGINT", "end: say goodbye, let transfers go on for shutdown_grace_s")
     page.item("the same again", "end at once")
+    page.item("SIGHUP", "read the configuration again; the log says what changes and what cannot")
     page.item("SIGUSR1", "begin a new log file, where twistd --logfile names one")
     page.section("environment")
     page.item("STATE_DIRECTORY, XDG_STATE_HOME", "where state_dir is, unless it is set")

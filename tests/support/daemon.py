@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 TWISTD = Path(sys.executable).with_name("twistd")
 NETLAB = Path(sys.executable).with_name("netlab")
@@ -90,7 +91,7 @@ class Daemon:
         self._reader.join(PATIENCE_S)
         return status
 
-    def __enter__(self) -> Daemon:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -51,15 +51,21 @@ def systemd_analyze(*arguments: str | Path) -> str:
     return done.stdout + done.stderr
 
 
+def complaints(files: list[Path]) -> list[str]:
+    """What verify says of these units; it reads the machine's own, too."""
+    said = systemd_analyze("verify", "--man=no", *files).splitlines()
+    return [line for line in said if "netlab" in line]
+
+
 def test_systemd_accepts_the_units(units: Path) -> None:
     """systemd-analyze verify has no word to say of any of them, nor of the example."""
     files = [units / name for name in ("netlab.service", *UNITS)]
-    assert systemd_analyze("verify", "--man=no", *files) == ""
+    assert complaints(files) == []
     example = units / "netlab.service.d"
     example.mkdir()
     text = (SOURCE / "etc/systemd/examples/low-ports.conf").read_text()
     (example / "low-ports.conf").write_text(text)
-    assert systemd_analyze("verify", "--man=no", units / "netlab.service") == ""
+    assert complaints([units / "netlab.service"]) == []
 
 
 def test_the_unit_leaves_the_service_little(units: Path) -> None:

@@ -107,6 +107,24 @@ def test_the_end_is_told_before_connections_are_gone(tmp_path: Path) -> None:
         assert "may go on for 1 s" in stopping
 
 
+def test_a_reload_is_told_from_its_begin_to_its_end(tmp_path: Path) -> None:
+    """RELOADING=1 and then READY=1, also where the file has a mistake: systemd would wait."""
+    name, file = str(tmp_path / "notify"), tmp_path / "lab.toml"
+    file.write_text("")
+    with (
+        NotifySocket(name) as manager,
+        Daemon(tmp_path, "--services=chat", f"--config={file}", NOTIFY_SOCKET=name) as daemon,
+    ):
+        manager.wait_for("READY=1")
+        for text in ("[chat]\nrate = 5\n", "[chat\n"):
+            heard = len(manager.heard)
+            file.write_text(text)
+            daemon.process.send_signal(signal.SIGHUP)
+            manager.wait_for("READY=1", start=heard)
+            first = manager.heard[heard][1]
+            assert re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", first)
+
+
 def test_the_watchdog_is_fed_in_time_and_a_stopped_process_starves_it(tmp_path: Path) -> None:
     """Pings at half of WATCHDOG_USEC; none while the process is stopped; then again."""
     name, watchdog_s = str(tmp_path / "notify"), 1.0
