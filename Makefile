@@ -1,8 +1,10 @@
 # make run      install into .venv and start the lab in the foreground (ARGS="--chat-port 12345")
 # make test     install with the test extra and run the tests
 # make soak     the tests that need minutes
-# make check    lint, format, types, the law of imports, the two ways of installing
+# make check    lint, format, types, the law of imports, every way of installing
 # make bench    figures, side by side with other programs
+# make install  the program, its units, manual and configuration (PREFIX=/usr/local DESTDIR=)
+# make uninstall  what install put there; the state and a configuration of one's own stay
 # make outside  install the outside programs that tests talk to (Debian, needs root)
 
 PYTHON ?= python3.11
@@ -12,7 +14,20 @@ ROOT   := $(if $(filter 0,$(shell id -u)),,sudo)
 SOURCES := $(shell find netlabsvc twisted_plugins -type f -not -name '*.pyc' -not -name 'dropin.cache')
 PLUGIN_CACHE = from twisted.plugin import IPlugin, getPlugins; list(getPlugins(IPlugin))
 
-.PHONY: run test soak check bench outside clean
+# Where `make install` puts things; systemd looks for units below /usr, /usr/local and /etc only.
+PREFIX     ?= /usr/local
+SYSCONFDIR ?= /etc
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+LIB        := $(PREFIX)/lib/netlab
+DOC        := $(PREFIX)/share/doc/netlab
+MAN        := $(PREFIX)/share/man
+# An absolute path, as pip writes it into scripts.
+ROOTDIR    := $(if $(DESTDIR),$(abspath $(DESTDIR)))
+MAN_PYTHON ?= $(ROOTDIR)$(LIB)/bin/python
+UNITS      := $(notdir $(wildcard etc/systemd/netlab*))
+PLACES      = sed 's|/usr/local/|$(PREFIX)/|g; s|/etc/netlab|$(SYSCONFDIR)/netlab|g'
+
+.PHONY: run test soak check bench outside clean install install-program install-files uninstall
 
 run: $(VENV)/package
 	@trap : INT; $(BIN)/twistd -n --pidfile= netlab $(ARGS) || test $$? -eq 130
@@ -37,6 +52,47 @@ outside:
 	$(ROOT) apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive $(ROOT) apt-get install -y -qq --no-install-recommends \
 	    $$($(PYTHON) tests/support/outside.py)
+
+install: install-program install-files
+
+# A venv of its own: no package of the system changes it. With DESTDIR it is built there for the
+# place where it will be.
+install-program:
+	umask 022 && $(PYTHON) -m venv $(ROOTDIR)$(LIB)
+	umask 022 && $(ROOTDIR)$(LIB)/bin/pip install -q --disable-pip-version-check --upgrade .
+	umask 022 && cd / && $(ROOTDIR)$(LIB)/bin/python -c "$(PLUGIN_CACHE)"
+	$(if $(ROOTDIR),grep -rlI '$(ROOTDIR)' $(ROOTDIR)$(LIB)/bin $(ROOTDIR)$(LIB)/pyvenv.cfg \
+	    | xargs sed -i 's|$(ROOTDIR)$(LIB)|$(LIB)|g')
+	install -d $(ROOTDIR)$(PREFIX)/bin $(ROOTDIR)$(PREFIX)/sbin
+	ln -sf $(LIB)/bin/netlab $(ROOTDIR)$(PREFIX)/bin/netlab
+	printf '#!/bin/sh\nexec $(LIB)/bin/twistd -n --pidfile= netlab "$$@"\n' \
+	    > $(ROOTDIR)$(PREFIX)/sbin/netlabd
+	chmod 755 $(ROOTDIR)$(PREFIX)/sbin/netlabd
+
+# A configuration that is there stays; the new one is laid beside it.
+install-files:
+	install -d $(ROOTDIR)$(UNITDIR) $(ROOTDIR)$(SYSCONFDIR) $(ROOTDIR)$(DOC)
+	install -d $(ROOTDIR)$(MAN)/man1 $(ROOTDIR)$(MAN)/man8
+	for unit in $(UNITS); do \
+	    $(PLACES) etc/systemd/$$unit > $(ROOTDIR)$(UNITDIR)/$$unit || exit 1; \
+	done
+	cd $(ROOTDIR)$(UNITDIR) && chmod 644 $(UNITS)
+	new=$(ROOTDIR)$(SYSCONFDIR)/netlab.toml; \
+	if test -e $$new && ! cmp -s etc/netlab.toml $$new; then new=$$new.new; fi; \
+	install -m 644 etc/netlab.toml $$new
+	install -m 644 etc/systemd/examples/* docs/operations.md $(ROOTDIR)$(DOC)
+	$(MAN_PYTHON) docs/man.py netlab > $(ROOTDIR)$(MAN)/man1/netlab.1
+	$(MAN_PYTHON) docs/man.py netlabd > $(ROOTDIR)$(MAN)/man8/netlabd.8
+	chmod 644 $(ROOTDIR)$(MAN)/man1/netlab.1 $(ROOTDIR)$(MAN)/man8/netlabd.8
+
+uninstall:
+	cd $(ROOTDIR)$(UNITDIR) && rm -f $(UNITS)
+	rm -f $(ROOTDIR)$(MAN)/man1/netlab.1 $(ROOTDIR)$(MAN)/man8/netlabd.8
+	rm -f $(ROOTDIR)$(PREFIX)/bin/netlab $(ROOTDIR)$(PREFIX)/sbin/netlabd
+	rm -rf $(ROOTDIR)$(LIB) $(ROOTDIR)$(DOC)
+	rm -f $(ROOTDIR)$(SYSCONFDIR)/netlab.toml.new
+	! cmp -s etc/netlab.toml $(ROOTDIR)$(SYSCONFDIR)/netlab.toml \
+	    || rm $(ROOTDIR)$(SYSCONFDIR)/netlab.toml
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

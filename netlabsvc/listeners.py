@@ -9,7 +9,7 @@ import errno
 import ipaddress
 import re
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import fsdecode
 from typing import Any
@@ -42,11 +42,22 @@ class Listener:
 
     port: IListeningPort
     tls: bool = False
+    #: A service manager opened it, and keeps it.
+    inherited: bool = False
 
 
-def listen(config: Config, section: str, prefix: str, factory: Any, reactor: Any) -> list[Listener]:
+def listen(
+    config: Config,
+    section: str,
+    prefix: str,
+    factory: Any,
+    reactor: Any,
+    inherited: Sequence[socket.socket] = (),
+) -> list[Listener]:
     """Open what the keys ``{prefix}listen`` and ``{prefix}port`` of a section name.
 
+    :param inherited: listen already, in place of host and port; endpoints are opened beside them,
+        so that nobody who asked for TLS gets less. They are closed here.
     :raises StartError: when one cannot be opened; those before it are closed again.
     """
     opened: list[Listener] = []
@@ -54,6 +65,8 @@ def listen(config: Config, section: str, prefix: str, factory: Any, reactor: Any
     try:
         for text in config.settings[f"{section}.{prefix}listen"].value:
             opened.append(_on_endpoint(config, f"{section}.{prefix}listen", text, factory, reactor))
+        for one in inherited:
+            opened.append(_adopt(one, factory, reactor))
         if not opened and number is not None:
             port = reactor.listenTCP(number, factory, BACKLOG, config.daemon.host)
             opened.append(Listener(port))
@@ -64,6 +77,32 @@ def listen(config: Config, section: str, prefix: str, factory: Any, reactor: Any
             listener.port.stopListening()
         raise
     return opened
+
+
+def listen_udp(
+    config: Config, reflector: Any, reactor: Any, inherited: Sequence[socket.socket] = ()
+) -> list[Listener]:
+    """Open the reflector's socket, or let it have the one that is open already.
+
+    :raises StartError: when it cannot be opened.
+    """
+    if inherited:
+        return [Listener(reflector.adopt(reactor, one), inherited=True) for one in inherited]
+    try:
+        port = reflector.listen(reactor, config.daemon.host, config.udp.port)
+    except CannotListenError as error:
+        raise port_error("udp.port", error) from None
+    return [Listener(port)]
+
+
+def _adopt(one: socket.socket, factory: Any, reactor: Any) -> Listener:
+    """Serve a socket that listens; the reactor has a descriptor of its own then.
+
+    Twisted does not shut an adopted socket down at the end: for its other owners it goes on.
+    """
+    with one:
+        port = reactor.adoptStreamPort(one.fileno(), one.family, factory)
+    return Listener(port, inherited=True)
 
 
 def _on_endpoint(config: Config, key: str, text: str, factory: Any, reactor: Any) -> Listener:
@@ -93,6 +132,11 @@ def check_endpoints(config: Config, reactor: Any) -> Iterable[str]:
 
 
 def _endpoint(config: Config, key: str, text: str, reactor: Any) -> IStreamServerEndpoint:
+    if text.startswith("systemd:"):
+        raise StartError(
+            f"{_place(config, key, text)}: sockets of systemd are taken by their names; leave this "
+            "out, and let FileDescriptorName= in the unit say chat, chat-raw, ..."
+        )
     try:
         if (port := _PORT.match(text)) and not 0 <= int(port[1]) <= 65535:
             raise ValueError
@@ -179,7 +223,6 @@ def start_lines(listeners: Mapping[str, list[Listener]]) -> Iterable[str]:
 
     :param listeners: by the key of the port; a service that does not run has no key here.
     """
-    hosts = set()
     for key, opened in listeners.items():
         name = key.partition(".")[0]
         if not opened and KEYS[key].default is not None:
@@ -187,14 +230,41 @@ def start_lines(listeners: Mapping[str, list[Listener]]) -> Iterable[str]:
         for listener in opened:
             address = listener.port.getHost()
             if isinstance(address, IPv4Address | IPv6Address):
-                hosts.add(address.host)
-                yield f"{name} listens on {_how_to_try(key, address, listener.tls)}"
+                yield f"{name} listens on {_how_to_try(key, address, listener)}"
             else:
                 yield f"{name} listens on {address}"
-    if not any(listeners.values()):
+    yield from _who_can_connect([one for opened in listeners.values() for one in opened])
+
+
+def _who_can_connect(listeners: Sequence[Listener]) -> Iterable[str]:
+    """A line for a lab that nobody can reach, or this machine only."""
+    if not listeners:
         yield "nothing listens: every port is off"
-    elif hosts and all(ipaddress.ip_address(host).is_loopback for host in hosts):
-        yield "only this machine can connect; --host 0.0.0.0 (or ::) opens the lab to the network"
+    addresses = [one.port.getHost() for one in listeners]
+    hosts = [a.host for a in addresses if isinstance(a, IPv4Address | IPv6Address)]
+    if hosts and all(ipaddress.ip_address(host).is_loopback for host in hosts):
+        remedies = {
+            False: "--host 0.0.0.0 (or ::) opens the lab to the network",
+            True: "the addresses in its socket units open the lab to the network",
+        }
+        for inherited in sorted({one.inherited for one in listeners}):
+            yield f"only this machine can connect; {remedies[inherited]}"
+
+
+def summary(listeners: Mapping[str, list[Listener]]) -> str:
+    """What listens where, in one line: ``chat 0.0.0.0:12000/tcp, udp 0.0.0.0:12000/udp``."""
+    where = [
+        f"{key.partition('.')[0]} {_name(listener.port.getHost())}"
+        for key, opened in listeners.items()
+        for listener in opened
+    ]
+    return ", ".join(where) or "nothing listens"
+
+
+def _name(address: Any) -> str:
+    if isinstance(address, IPv4Address | IPv6Address):
+        return f"{host_port(address.host, address.port)}/{address.type.lower()}"
+    return str(address)
 
 
 def described(listeners: Mapping[str, list[Listener]]) -> Iterable[dict[str, Any]]:
@@ -213,13 +283,15 @@ def described(listeners: Mapping[str, list[Listener]]) -> Iterable[dict[str, Any
                     "port": address.port,
                     "protocol": address.type.lower(),
                 }
-            yield {"service": service, "key": key, "listening": True, **where, "tls": listener.tls}
+            how = {"tls": listener.tls, "inherited": listener.inherited}
+            yield {"service": service, "key": key, "listening": True, **where, **how}
 
 
-def _how_to_try(key: str, address: IPv4Address | IPv6Address, tls: bool) -> str:
+def _how_to_try(key: str, address: IPv4Address | IPv6Address, listener: Listener) -> str:
     """Where something listens, and the command that tries it."""
     # A wildcard is no address to connect to; its loopback is.
     near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
     where = host_port(near, address.port)
-    example = _TRY[key][tls].format(host=near, port=address.port, where=where)
-    return f"{host_port(address.host, address.port)}/{address.type.lower()}   try: {example}"
+    example = _TRY[key][listener.tls].format(host=near, port=address.port, where=where)
+    origin = ", a socket of systemd" if listener.inherited else ""
+    return f"{_name(address)}{origin}   try: {example}"

@@ -10,14 +10,13 @@ import resource
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger, globalLogPublisher
 
@@ -35,7 +34,7 @@ import netlabsvc.udp.reflector
 import netlabsvc.web.settings
 import netlabsvc.web.site
 import netlabsvc.web.status
-from netlabsvc import __version__, listeners, reloading
+from netlabsvc import __version__, activation, listeners, reloading
 from netlabsvc.chat.transcript import Transcript
 from netlabsvc.config import KEYS, Config
 from netlabsvc.connections import Connections
@@ -45,6 +44,7 @@ from netlabsvc.control.witness import Witness
 from netlabsvc.health import Health
 from netlabsvc.listeners import Listener, StartError
 from netlabsvc.logs import NOT_OURS, Observer
+from netlabsvc.notify import Notifier
 from netlabsvc.reloading import Live, Reload, Unfit
 from netlabsvc.routes import Route
 from netlabsvc.state import control_socket
@@ -65,7 +65,7 @@ class Room(Protocol):
 class Lab(MultiService):
     """All services of one daemon; each listens from the moment `build` returns."""
 
-    def __init__(self, config: Config, reactor: Any) -> None:
+    def __init__(self, config: Config, reactor: Any, notifier: Notifier) -> None:
         super().__init__()
         self.log = Logger()
         self.live = Live(config, self.log)
@@ -75,6 +75,9 @@ class Lab(MultiService):
         #: The daemon's log; None where twistd's --syslog has taken it over.
         self.observer: Observer | None = None
         self.reactor = reactor
+        self.notifier = notifier
+        #: What a service manager opened and no room has taken yet, by the key of the port.
+        self.inherited: activation.Sockets = {}
         #: Where the daemon was started: relative paths of the configuration begin there.
         self.directory = Path.cwd()
         #: By the key of their port; those of a room that has none are an empty list.
@@ -101,7 +104,11 @@ class Lab(MultiService):
 
         :raises ConfigError: with every mistake; nothing has changed then.
         """
-        return self.live.reload()
+        self.notifier.reloading()
+        try:
+            return self.live.reload()
+        finally:
+            self.notifier.ready(listeners.summary(self.listeners))
 
     @property
     def log_level(self) -> str | None:
@@ -121,8 +128,9 @@ class Lab(MultiService):
         :param prefix: ``raw_`` for the keys raw_port and raw_listen.
         :raises StartError: when one of them cannot be opened.
         """
-        self.listeners[f"{section}.{prefix}port"] = listeners.listen(
-            self.config, section, prefix, factory, self.reactor
+        key = f"{section}.{prefix}port"
+        self.listeners[key] = listeners.listen(
+            self.config, section, prefix, factory, self.reactor, self.inherited.pop(key, ())
         )
 
     def drain_at_end(self, room: Room) -> None:
@@ -150,6 +158,7 @@ class Lab(MultiService):
             self.log.info("control listens on {path}   try: netlab ctl status", path=self.control)
         # Not before: until the reactor runs, a signal would end the process on the spot.
         self.reactor.callWhenRunning(self.log.info, "ready", event="ready")
+        self.reactor.callWhenRunning(self.notifier.ready, listeners.summary(self.listeners))
 
     def stopService(self) -> Deferred[None]:
         """Close the listeners, let open transfers go on for `shutdown_grace_s`, then cut."""
@@ -159,14 +168,17 @@ class Lab(MultiService):
         self.stopping = True
         why = f": {self.reason}" if self.reason else ""
         self.log.info("stopping{why}", event="stopping", why=why, reason=self.reason)
+        grace_s = self.config.daemon.shutdown_grace_s
+        self.notifier.stopping(f"stopping{why}; connections may go on for {grace_s:g} s")
         closing = self.stop_listening()
         drained = [room.drain(self.reason) for room in self._rooms]
-        cut = self.reactor.callLater(self.config.daemon.shutdown_grace_s, self.abort)
+        cut = self.reactor.callLater(grace_s, self.abort)
         await DeferredList([d for d in [*closing, *drained] if d is not None])
         if cut.active():
             cut.cancel()
         self.health.pulse.stop()
         await DeferredList([maybeDeferred(close) for close in self._closers])
+        self.notifier.close()
         await maybeDeferred(super().stopService)
         globalLogPublisher.removeObserver(self._witness)
 
@@ -180,21 +192,24 @@ class Lab(MultiService):
             room.abort()
 
 
-def build(config: Config, reactor: Any) -> Lab:
+def build(config: Config, reactor: Any, environ: Mapping[str, str]) -> Lab:
     """Make the lab that a configuration describes, with all its sockets open.
 
+    :param environ: of the process; a service manager says there what it opened and wants to hear.
     :raises StartError: in one line that names the service, the value and the remedy.
     """
     raise_descriptor_limit()
-    lab = Lab(config, reactor)
+    lab = Lab(config, reactor, Notifier(environ, reactor))
     builders = {"chat": _chat, "udp": _udp, "web": _web, "mail": _mail}
     try:
+        lab.inherited = activation.inherited(config, environ)
         state_dir = make_state_dir(Path(config.daemon.state_dir))
         for name in config.daemon.services:
             builders[name](lab, state_dir)
         _control(lab, state_dir)
     except StartError:
         lab.stop_listening()
+        activation.close(lab.inherited)
         raise
     return lab
 
@@ -222,8 +237,9 @@ def _chat(lab: Lab, state_dir: Path) -> None:
 
 def _udp(lab: Lab, state_dir: Path) -> None:
     settings = lab.config.udp
-    sockets = lab.listeners["udp.port"] = []
-    if settings.port is None:
+    inherited = lab.inherited.pop("udp.port", ())
+    lab.listeners["udp.port"] = []
+    if settings.port is None and not inherited:
         return
     seed = lab.config.daemon.seed
     if seed is None:
@@ -232,11 +248,7 @@ def _udp(lab: Lab, state_dir: Path) -> None:
     reflector = netlabsvc.udp.reflector.Reflector(settings, seed)
     lab.health.sources.append(reflector.metrics)
     lab.live.follow("udp", lambda settings: partial(reflector.apply, settings))
-    try:
-        port = reflector.listen(lab.reactor, lab.config.daemon.host, settings.port)
-    except CannotListenError as error:
-        raise listeners.port_error("udp.port", error) from None
-    sockets.append(Listener(port))
+    lab.listeners["udp.port"] = listeners.listen_udp(lab.config, reflector, lab.reactor, inherited)
     lab.routes += netlabsvc.udp.operating.Operating(reflector).routes()
 
 

@@ -16,7 +16,7 @@ from twisted.logger import ILogObserver
 from twisted.python import usage
 from twisted.python.logfile import LogFile
 
-from netlabsvc import __version__, config, listeners, service
+from netlabsvc import __version__, activation, config, listeners, service
 from netlabsvc.logs import NOT_OURS, Observer
 
 
@@ -29,11 +29,11 @@ class Options(usage.Options):
         "an environment variable (NETLAB_CHAT_PORT=12345). Options override the environment, which "
         "overrides the file."
     )
-    optParameters: ClassVar = [
+    optParameters: ClassVar[list[Any]] = [
         ["config", None, None, "configuration file (TOML)"],
         *[[k.flag, None, None, k.help_with_default()] for k in config.KEYS.values() if k.flag],
     ]
-    optFlags: ClassVar = [
+    optFlags: ClassVar[list[Any]] = [
         ["check-config", None, "say what is wrong with the configuration; status 0 or 1"],
         ["print-config", None, "print the effective configuration, each value with its source"],
     ]
@@ -114,8 +114,9 @@ def makeService(options: Options) -> Root:
     """Build the lab with all its sockets open, or end with one line that says why not."""
     from twisted.internet import reactor
 
+    environ = activation.environment_at_start()
     try:
-        lab = service.build(options.configuration, reactor)
+        lab = service.build(options.configuration, reactor, environ)
     except listeners.StartError as error:
         _end([str(error)])
     lab.live.source = options.source

@@ -32,7 +32,7 @@ GROUND = {
 }
 #: Adapters to Twisted: Twisted, their own room, and what the house offers to every room.
 FIRST = {
-    "": {"logs", "connections", "pulse"},
+    "": {"logs", "connections", "notify", "pulse"},
     "chat": {"outlet", "pressure", "transcript", "room", "session", "framing", "client"},
     "udp": {"batch", "operating", "reflector", "prober"},
     "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
@@ -40,7 +40,9 @@ FIRST = {
     "control": {"api", "client", "socket", "stream", "witness"},
 }
 #: Modules that know more than one room.
-ROOF = {"": {"config", "daemon", "health", "listeners", "reloading", "service", "tap"}}
+ROOF = {
+    "": {"activation", "config", "daemon", "health", "listeners", "reloading", "service", "tap"}
+}
 HOUSE_GROUND = {"keys", "escape", "metrics", "routes", "state"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 #: The one module that may import a third-party package.
@@ -122,9 +124,9 @@ def allowed_inside(module: str, target: str) -> bool:
         own = target_room == room != ""
         return own or (target_room == "" and target_name in HOUSE_FIRST)
     if mine == "cli":
-        return target not in ("daemon", "listeners", "service", "tap")
+        return target not in ("activation", "daemon", "listeners", "service", "tap")
     if module == "tap":
-        return target in ("config", "listeners", "service", "logs")
+        return target in ("activation", "config", "listeners", "service", "logs")
     return target_room != "cli"
 
 

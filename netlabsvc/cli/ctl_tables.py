@@ -43,7 +43,8 @@ def services(status: dict[str, Any]) -> Iterator[str]:
 
 
 def _protocol(one: dict[str, Any]) -> str:
-    return "tls" if one.get("tls") else str(one.get("protocol", ""))
+    protocol = "tls" if one.get("tls") else str(one.get("protocol", ""))
+    return f"{protocol}, systemd" if one.get("inherited") else protocol
 
 
 def members(them: list[dict[str, Any]]) -> Iterator[str]:

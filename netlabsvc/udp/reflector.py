@@ -7,11 +7,11 @@ while they change, and in full at the end.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from errno import EMSGSIZE
-from socket import AF_INET6
 from typing import Any
 
 from twisted.internet import udp
@@ -105,11 +105,24 @@ class Reflector(DatagramProtocol):
         :raises twisted.internet.error.CannotListenError: when the address cannot be had.
         :raises twisted.internet.error.InvalidAddressError: when `host` is no address.
         """
-        listening = _Port(port, self, host, BUFFER_BYTES, reactor)
+        return self._open(_Port(port, self, host, BUFFER_BYTES, reactor), reactor)
+
+    def adopt(self, reactor: Any, sock: socket.socket) -> udp.Port:
+        """Serve a UDP socket that another opened, instead of `listen`; it is closed here.
+
+        :param sock: IPv4 or IPv6, bound, not blocking.
+        """
+        with sock:
+            adopted = _Port._fromListeningDescriptor(
+                reactor, sock.fileno(), sock.family, self, BUFFER_BYTES
+            )
+        return self._open(adopted, reactor)
+
+    def _open(self, listening: udp.Port, reactor: Any) -> udp.Port:
         listening.startListening()
         address = listening.getHost()
         self._where = host_port(address.host, address.port)
-        if listening.addressFamily == AF_INET6:
+        if listening.addressFamily == socket.AF_INET6:
             self._limit_bytes = classic.MAX_IPV6_BYTES
         self._refused_ports.add(address.port)
         self._minutes.clock = reactor

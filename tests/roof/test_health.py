@@ -23,7 +23,7 @@ PORTS = {f"{name}-port": "0" for name in ("chat", "udp", "http", "smtp")}
 async def lab(tmp_path: Path, **flags: str) -> AsyncIterator[service.Lab]:
     """A whole lab on free ports, in this process."""
     options: dict[str, str] = {"state-dir": str(tmp_path), **PORTS, **flags}
-    built = service.build(config.load(None, {}, options), reactor)
+    built = service.build(config.load(None, {}, options), reactor, {})
     try:
         yield built
     finally:

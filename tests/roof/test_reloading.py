@@ -13,6 +13,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from netlabsvc import config, reloading
 from netlabsvc.logs import Observer
+from netlabsvc.notify import Notifier
 from netlabsvc.reloading import Unfit
 from netlabsvc.service import Lab
 
@@ -24,7 +25,7 @@ class Reloadable:
         self.file = tmp_path / "lab.toml"
         self.file.write_text(text)
         source = config.Source(self.file, {}, flags, tmp_path)
-        self.lab = Lab(source.load(), Clock())
+        self.lab = Lab(source.load(), Clock(), Notifier({}, Clock()))
         self.lab.live.source = source
         self.lab.observer = Observer(lambda data: None, "text")
         self.applied: list[Any] = []

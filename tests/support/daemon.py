@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,9 +29,15 @@ class Daemon:
     """
 
     def __init__(
-        self, directory: Path, *arguments: str, free_ports: bool = True, **environ: str
+        self,
+        directory: Path,
+        *arguments: str,
+        free_ports: bool = True,
+        before: Sequence[str] = (),
+        **environ: str,
     ) -> None:
         """:param free_ports: take free ports; else the arguments say which.
+        :param before: a program that becomes the daemon; it gets what is inheritable.
         :param environ: added to the daemon's environment.
         """
         self.state_dir = directory / "state"
@@ -39,12 +46,13 @@ class Daemon:
         ports = [f"--{name}-port=0" for name in names]
         command = [str(TWISTD), "-n", "--pidfile=", "netlab", f"--state-dir={self.state_dir}"]
         self.process = subprocess.Popen(
-            [*command, *ports, *arguments],
+            [*before, *command, *ports, *arguments],
             cwd=directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             env={**clean_environment(), **environ},
+            close_fds=not before,
         )
         self.lines: list[str] = []
         self._changed = threading.Condition()
@@ -104,8 +112,5 @@ class Daemon:
 
 def clean_environment() -> dict[str, str]:
     """This environment without what would configure a daemon."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("NETLAB_") and name not in _FOREIGN
-    }
+    ours = ("NETLAB_", "LISTEN_", "WATCHDOG_", *_FOREIGN)
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

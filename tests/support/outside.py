@@ -16,10 +16,14 @@ PACKAGES = {
     "telnet": "telnet",
     "expect": "expect",
     "curl": "curl",
+    "make": "make",
     "openssl": "openssl",
     "socat": "socat",
     "swaks": "swaks",
     "tmux": "tmux",
+    "groff": "groff-base",
+    "systemd-analyze": "systemd",
+    "systemd-socket-activate": "systemd",
     "bash": "bash",
 }
 

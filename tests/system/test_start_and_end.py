@@ -150,7 +150,7 @@ def test_a_mistake_is_one_line_and_status_1(
         ("tcp:interface=127.0.0.1:port=-1", "not an endpoint that can listen"),
         ("tcp:0:interface=no.invalid", "no.invalid: "),
         ("ssl:interface=10.0.0.256:port=1", "10.0.0.256: "),
-        ("systemd:domain=INET:index=9", "not an endpoint that can listen"),
+        ("systemd:domain=INET:index=9", "sockets of systemd are taken by their names"),
     ],
 )
 def test_a_bad_endpoint_string_is_one_line(tmp_path: Path, text: str, words: str) -> None:
