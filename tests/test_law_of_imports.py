@@ -28,7 +28,7 @@ GROUND = {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
         *("transcript", "transparency"),
     },
-    "control": {"events", "router"},
+    "control": {"actions", "console", "events", "orders", "router", "tables", "unread"},
 }
 #: Adapters to Twisted: Twisted, their own room, and what the house offers to every room.
 FIRST = {

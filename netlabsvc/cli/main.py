@@ -17,6 +17,7 @@ COMMANDS = {
     "get": "Fetch a URL.",
     "mail": "Send a mail and watch the dialogue.",
     "inbox": "Look at the mail that the sandbox took.",
+    "operator": "The console of a running daemon.",
 }
 
 
@@ -50,6 +51,7 @@ def main() -> None:
       netlab get http://127.0.0.1:8080/
       echo hello | netlab mail --from ada@lab --to bob@lab --subject Hi
       netlab inbox list
+      netlab operator
     """
     # What a terminal's encoding lacks is shown as an escape: no text of others ends a command.
     for stream in (sys.stdout, sys.stderr):
