@@ -228,7 +228,10 @@ class Console:
         if self.focus is not None:
             return self.tell(self.focus, text)
         if self.mode == "operator":
-            raise Mistake("each client talks with you alone: to N, p2p N or reply says with whom")
+            raise Mistake(
+                "each client talks with you alone: to N, p2p N or reply TEXT says with whom; "
+                "all TEXT reaches everyone"
+            )
         return self.say(text)
 
     def say(self, text: str) -> list[Action]:

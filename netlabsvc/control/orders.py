@@ -22,6 +22,8 @@ from netlabsvc.escape import escape
 
 MODES = ("hub", "echo", "operator")
 _YES = ("y", "yes")
+#: Commands whose errors are not about whether the line was meant as one.
+_SPEAKING = ("say", "reply", "all")
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,13 @@ def _obey_or_say(console: Console, line: str) -> list[Action]:
         return console.speak(line)
     try:
         words = order.words(rest)
-        return console.speak(line) if words is None else order.function(console, words)
+        if words is not None:
+            return order.function(console, words)
     except Mistake as mistake:
-        hint = "" if word == "say" else f"; say {line.strip()} says it"
+        # Where the words were meant for the clients, and only happen to begin like a command.
+        hint = "" if order.name in _SPEAKING else f"; say {line.strip()} says it"
         raise Mistake(f"{mistake}{hint}") from None
+    return console.speak(line)
 
 
 def _check_for_slip(console: Console, word: str, rest: str, line: str) -> None:
@@ -245,7 +250,8 @@ def _mode(console: Console, words: list[str]) -> list[Action]:
         return [note(f"the mode is {room['mode']}: {room['mode_means']}")]
 
     def changed(room: dict[str, Any]) -> list[Action]:
-        return shown(room) if room["mode"] == console.mode else []  # else an event tells it
+        before, console.mode = console.mode, room["mode"]
+        return shown(room) if room["mode"] == before else []  # else an event tells it
 
     if not words:
         return [Ask("GET", "/v1/chat", then=shown)]
