@@ -124,6 +124,7 @@ class Hub:
         else:
             self._turn.unheard(replace(said, line=self.desk.next_number(seat.number)))
             self._to_the_desk(member, seat, texts)
+            self._rouse()
 
     def echo(self, member: Member, data: bytes, text: str) -> None:
         """The very bytes of a member, back to it; `text` is what the log shows."""

@@ -65,6 +65,7 @@ class Session:
         self._ends_s: float | None = None  # at the latest, once the input has ended
         self._terminal = terminal
         self._events = self._listen("")
+        self._inbox.put(self._console.connect)  # before anything that is typed
 
     def run(self, changed: Callable[[], object] = lambda: None) -> None:
         """Until the operator leaves, or the daemon has ended as the operator wished.
@@ -175,12 +176,12 @@ class Session:
         """Read events; when the stream ends, open it again behind the last one."""
         last_id = ""
         while not self._over:
-            self._wait_and_put(self._console.connect)
             for kind, data in self._events:
                 self._wait_and_put(partial(self._console.happened, kind, data))
             last_id = self._events.last_id or last_id
             self._wait_and_put(self._console.lose)
             self._reconnect(last_id)
+            self._wait_and_put(self._console.connect)
 
     def _reconnect(self, last_id: str) -> None:
         pause_s = FIRST_PAUSE_S

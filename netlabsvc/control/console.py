@@ -51,7 +51,7 @@ class Console:
         self._attaching = False
         self.unread = Unread()
         self._anew = False  # the daemon is another one
-        self._to_take: set[Client] = set()
+        self._to_take: dict[Client, None] = {}  # in their order
         self._mine: Counter[tuple[int, str]] = Counter()  # lines that come back as events
 
     # The daemon.
@@ -197,7 +197,7 @@ class Console:
             self.last = kept.client
         if kept.line:
             kept.client.shown = max(kept.client.shown, kept.line)
-            self._to_take.add(kept.client)
+            self._to_take[kept.client] = None
         return [Print(kept.text)]
 
     def show_kept(self, only: Client | None = None) -> list[Action]:
@@ -340,7 +340,7 @@ class Console:
             for line in drawer["lines"]:
                 number = line["number"]
                 if number <= client.shown:
-                    self._to_take.add(client)  # who was asked to give it away did not hear it
+                    self._to_take[client] = None  # who was asked to give it away did not hear it
                 elif number > client.through and number not in client.fetched:
                     client.fetched.add(number)
                     text = f"[{_clock(line)}] {client}: {line['text']}"
