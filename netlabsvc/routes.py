@@ -150,7 +150,7 @@ class Route:
             except ValueError as error:
                 errors[name] = str(error)
         if errors:
-            detail = "; ".join(f"{name} {error}" for name, error in errors.items())
+            detail = "; ".join(f"{name}: {error}" for name, error in errors.items())
             raise Problem(400, detail, errors)
         with refusals():
             return self.function(**values)

@@ -110,7 +110,8 @@ class Lab(MultiService):
             self.log.info("{line}", line=line)
         if self.control:
             self.log.info("control listens on {path}   try: netlab ctl status", path=self.control)
-        self.log.info("ready", event="ready")
+        # Not before: until the reactor runs, a signal would end the process on the spot.
+        self.reactor.callWhenRunning(self.log.info, "ready", event="ready")
 
     def stopService(self) -> Deferred[None]:
         """Close the listeners, let open transfers go on for `shutdown_grace_s`, then cut."""
@@ -238,7 +239,7 @@ def _control(lab: Lab, state_dir: Path) -> None:
         return
     lab.control = str(path)
     lab.close_at_end(lab.streams.finish)
-    lab.close_at_end(port.stopListening)
+    lab.close_at_end(partial(netlabsvc.control.socket.close, port, path))
     lab.close_at_end(api.close)
 
 

@@ -33,5 +33,8 @@ class Bans:
 
 def _canonical(address: str) -> str:
     """An address as peers show it: shortened, and IPv4 mapped into IPv6 as IPv4."""
-    ip = ip_address(address)
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        raise ValueError(f"{address} is no address; one is 10.0.0.5 or ::1") from None
     return str(getattr(ip, "ipv4_mapped", None) or ip)

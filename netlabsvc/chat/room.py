@@ -64,7 +64,7 @@ class Room:
 
     def note(self, peer: str, what: str) -> None:
         """Log what happened to a client that has no seat in the hub."""
-        self._log.info("{peer} {what}", peer=peer, what=what)
+        self._log.info("{peer} {what}", event="noted", peer=peer, what=what)
 
     def forget(self, session: Any) -> None:
         """A session's connection is lost."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from netlabsvc.control import orders
 from netlabsvc.control.actions import Action, Ask, Print, Quit
@@ -144,15 +144,8 @@ class Session:
             self._ends_s = time.monotonic() + LONGEST_PATIENCE_S
 
     def _ask(self, ask: Ask) -> list[Action]:
-        control = self._control
-        methods: dict[str, Callable[..., Any]] = {
-            "GET": control.get,
-            "POST": control.post,
-            "PUT": control.put,
-            "DELETE": control.delete,
-        }
         try:
-            answer = methods[ask.method](ask.path, **ask.body)
+            answer = self._control.ask(ask.method, ask.path, ask.body)
         except Refused as refusal:
             return self._console.refused(ask, refusal.document.get("status", 0), str(refusal))
         except Unreachable as error:

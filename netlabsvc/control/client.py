@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any
@@ -58,21 +58,26 @@ class Control:
         self._timeout_s = timeout_s
         self.path = _first_that_answers(paths)
 
-    def get(self, path: str, **query: object) -> Any:
-        """:raises Refused: when the daemon says no; :raises Unreachable: when it has gone."""
-        return self._ask("GET", path, query=query)
+    def ask(self, method: str, path: str, arguments: Mapping[str, object] | None = None) -> Any:
+        """The answer to one request.
 
-    def post(self, path: str, **body: object) -> Any:
-        """:raises Refused: when the daemon says no; :raises Unreachable: when it has gone."""
-        return self._ask("POST", path, body)
-
-    def put(self, path: str, **body: object) -> Any:
-        """:raises Refused: when the daemon says no; :raises Unreachable: when it has gone."""
-        return self._ask("PUT", path, body)
-
-    def delete(self, path: str) -> Any:
-        """:raises Refused: when the daemon says no; :raises Unreachable: when it has gone."""
-        return self._ask("DELETE", path)
+        :param arguments: of the query or the body, as the method has it; None is left out.
+        :raises Refused: when the daemon says no; :raises Unreachable: when it gives no answer.
+        """
+        given = {name: v for name, v in (arguments or {}).items() if v is not None}
+        connection = _Connection(self.path, self._timeout_s)
+        body, headers = None, {}
+        if method in ("POST", "PUT"):
+            body, headers = json.dumps(given).encode(), {"Content-Type": "application/json"}
+        else:
+            path = _with(path, given)
+        try:
+            response = self._response(connection, method, path, body, headers)
+            return json.loads(response.read())
+        except (OSError, HTTPException, ValueError) as error:
+            raise Unreachable(f"the daemon on {self.path} gave no answer: {error}") from None
+        finally:
+            connection.close()
 
     def events(self, last_id: str = "", **query: object) -> Events:
         """What happens, from now on, or from behind the event of this id.
@@ -84,24 +89,6 @@ class Control:
         response = self._response(connection, "GET", _with("/v1/events", query), None, headers)
         assert connection.sock is not None
         return Events(response, connection.sock)
-
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        body: dict[str, object] | None = None,
-        query: dict[str, object] | None = None,
-    ) -> Any:
-        connection = _Connection(self.path, self._timeout_s)
-        data = json.dumps(body).encode() if body is not None else None
-        headers = {"Content-Type": "application/json"} if data else {}
-        try:
-            response = self._response(connection, method, _with(path, query or {}), data, headers)
-            return json.loads(response.read())
-        except (OSError, HTTPException, ValueError) as error:
-            raise Unreachable(f"the daemon on {self.path} gave no answer: {error}") from None
-        finally:
-            connection.close()
 
     def _response(
         self,
@@ -154,7 +141,7 @@ def path_of(*parts: object) -> str:
     return "/".join(["", "v1", *(quote(str(part), safe="") for part in parts)])
 
 
-def _with(path: str, query: dict[str, object]) -> str:
+def _with(path: str, query: Mapping[str, object]) -> str:
     given = {name: str(value) for name, value in query.items() if value not in (None, "")}
     return f"{path}?{urlencode(given)}" if given else path
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -24,8 +24,9 @@ from typing import Any
 
 from netlabsvc.escape import json_text
 
-#: So many events can be asked for again.
+#: So many events can be asked for again, as far as their texts have so many characters.
 KEPT = 10_000
+KEPT_CHARACTERS = 4 * 1024 * 1024
 _ID = re.compile(r"([0-9a-z]+)-([0-9]{1,18})")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -54,27 +55,62 @@ class Event:
         return {"time": time.replace("+00:00", "Z"), "message": self.text, **rest}
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What one room wrote down at one time; the events are made of it when somebody reads them.
+
+    :ivar first: the number of its first event.
+    :ivar items: text and fields of each.
+    """
+
+    first: int
+    time_s: float
+    room: str
+    items: Sequence[tuple[str, Mapping[str, Any]]]
+    characters: int
+
+    @property
+    def behind(self) -> int:
+        """The number behind its last event."""
+        return self.first + len(self.items)
+
+    def events(self, skipped: int) -> Iterator[tuple[int, Event]]:
+        for number, (text, fields) in enumerate(self.items[skipped:], self.first + skipped):
+            yield number, Event(self.time_s, self.room, text, fields)
+
+
 class Journal:
     """The last events of one run of the daemon.
 
     :ivar count: how many there were.
     """
 
-    def __init__(self, started_s: float, kept: int = KEPT) -> None:
+    def __init__(
+        self, started_s: float, kept: int = KEPT, kept_characters: int = KEPT_CHARACTERS
+    ) -> None:
         self.run = _base36(int(started_s * 1000))
         self.count = 0
-        self._events: deque[Event] = deque(maxlen=kept)
+        self._kept = kept
+        self._kept_characters = kept_characters
+        self._turns: deque[_Turn] = deque()
+        self._characters = 0
         self._watchers: list[Callable[[], None]] = []
 
-    def add(self, events: Iterable[Event]) -> None:
-        """Write down what happened, and wake those who watch."""
-        before = self.count
-        for event in events:
-            self._events.append(event)
-            self.count += 1
-        if self.count > before:
-            for watcher in tuple(self._watchers):
-                watcher()
+    def add(self, time_s: float, room: str, items: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Write down what happened in a room, and wake those who watch.
+
+        :param items: the text of each event, and its fields, of which ``event`` is its kind.
+        """
+        if not items:
+            return
+        turn = _Turn(self.count + 1, time_s, room, items, sum(len(text) for text, _ in items))
+        self._turns.append(turn)
+        self.count += len(items)
+        self._characters += turn.characters
+        while len(self._turns) > 1 and self._spares(self._turns[0]):
+            self._characters -= self._turns.popleft().characters
+        for watcher in tuple(self._watchers):
+            watcher()
 
     def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
         """Call this whenever there is something new; returns what ends it."""
@@ -83,9 +119,17 @@ class Journal:
 
     def after(self, number: int, most: int) -> list[tuple[int, Event]]:
         """The events behind this number, the oldest first, each with its number."""
-        first = self.count - len(self._events) + 1
-        skipped = max(0, number + 1 - first)
-        return list(enumerate(islice(self._events, skipped, skipped + most), first + skipped))
+        turns: list[_Turn] = []
+        for turn in reversed(self._turns):  # who reads is near the end
+            if turn.behind <= number + 1:
+                break
+            turns.append(turn)
+        events = (
+            event
+            for turn in reversed(turns)
+            for event in turn.events(max(0, number + 1 - turn.first))
+        )
+        return list(islice(events, most))
 
     def id(self, number: int) -> str:
         """How an event is called on the wire."""
@@ -104,7 +148,13 @@ class Journal:
         number = int(match[2])
         if match[1] != self.run or number > self.count:
             return 0, True
-        return number, number < self.count - len(self._events)
+        oldest = self._turns[0].first if self._turns else 1
+        return number, number + 1 < oldest
+
+    def _spares(self, oldest: _Turn) -> bool:
+        """Whether enough is left without the oldest turn, or too much is kept with it."""
+        enough = self.count + 1 - oldest.behind >= self._kept
+        return enough or self._characters > self._kept_characters
 
 
 def wire(id: str, kind: str, data: Mapping[str, Any]) -> bytes:

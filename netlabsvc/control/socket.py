@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 
@@ -44,6 +46,14 @@ def listen(path: Path, factory: Any, reactor: Any) -> IListeningPort:
     except CannotListenError as error:
         raise SocketError(f"{path}: {getattr(error.socketError, 'strerror', error)}") from None
     return port
+
+
+def close(port: IListeningPort, path: Path) -> Deferred[None] | None:
+    """Close the socket and remove it; somebody may have removed it already."""
+    with suppress(OSError):
+        path.touch()  # Twisted's port has no mercy with a socket that is gone
+    stopped: Deferred[None] | None = port.stopListening()
+    return stopped
 
 
 def _clear(path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _WHO = ("", "name", "address", "idle", "encoding", "line end", "queued", "", "")
@@ -65,8 +65,8 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def columns(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Rows of a table as lines, two blanks between columns."""
+def columns(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Rows of a table as lines, two blanks between columns as wide as their widest cell."""
     rows = list(rows)
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     lines = []

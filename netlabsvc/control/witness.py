@@ -7,12 +7,10 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from twisted.logger import ILogObserver, LogEvent, formatEvent
 from zope.interface import implementer
 
-from netlabsvc.control.events import Event, Journal
+from netlabsvc.control.events import Journal
 from netlabsvc.logs import Batch, is_ours, room_of
 
 
@@ -24,16 +22,11 @@ class Witness:
         self._journal = journal
 
     def __call__(self, event: LogEvent) -> None:
-        if is_ours(event) and ("batch" in event or "event" in event):
-            self._journal.add(_events(event))
-
-
-def _events(event: LogEvent) -> Iterator[Event]:
-    time_s, room = event["log_time"], room_of(event)
-    batch = event.get("batch")
-    if isinstance(batch, Batch):
-        for text, fields in batch.items:
-            yield Event(time_s, room, text, fields)
-    else:
-        fields = {k: v for k, v in event.items() if not k.startswith("log_")}
-        yield Event(time_s, room, formatEvent(event), fields)
+        if not is_ours(event):
+            return
+        batch = event.get("batch")
+        if isinstance(batch, Batch):
+            self._journal.add(event["log_time"], room_of(event), batch.items)
+        elif "event" in event:
+            fields = {k: v for k, v in event.items() if not k.startswith("log_")}
+            self._journal.add(event["log_time"], room_of(event), [(formatEvent(event), fields)])

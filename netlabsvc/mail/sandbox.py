@@ -64,11 +64,12 @@ class Connection(Protocol, TimeoutMixin):
         self.setTimeout(self._sandbox.settings.idle_s)
         limit = self._sandbox.settings.max_connections
         if len(self._sandbox.connections) >= limit:
-            log.warn("mail {peer}: refused, {limit} are connected", peer=self._peer, limit=limit)
+            text = "mail {peer}: refused, {limit} are connected"
+            log.warn(text, event="refused", peer=self._peer, limit=limit)
             self._act(self._session.too_many())
             return
         self._sandbox.connections.add(self)
-        log.info("mail {peer}: connected", peer=self._peer)
+        log.info("mail {peer}: connected", event="connected", peer=self._peer)
         self._act(self._session.greeting())
 
     def dataReceived(self, data: bytes) -> None:
@@ -90,6 +91,7 @@ class Connection(Protocol, TimeoutMixin):
         why = reason.getErrorMessage()
         log.info(
             "mail {peer}: closed after {mails} mails: {why}",
+            event="closed",
             peer=self._peer,
             mails=self._mails,
             why=why,
@@ -154,6 +156,7 @@ class Connection(Protocol, TimeoutMixin):
         self._mails += 1
         log.info(
             "mail {peer}: kept as {id}, {size} bytes from <{mail_from}> to {rcpt_to}",
+            event="kept",
             peer=self._peer,
             id=mail_id,
             size=len(mail.data),
@@ -164,7 +167,8 @@ class Connection(Protocol, TimeoutMixin):
 
     def _not_kept(self, failure: Failure) -> None:
         why = failure.getErrorMessage()
-        log.error("mail {peer}: a message could not be kept: {why}", peer=self._peer, why=why)
+        text = "mail {peer}: a message could not be kept: {why}"
+        log.error(text, event="not_kept", peer=self._peer, why=why)
         self._go_on(self._session.failed())
 
     def _go_on(self, events: list[Event]) -> None:

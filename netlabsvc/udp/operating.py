@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated
 
+from twisted.logger import Logger
+
 from netlabsvc.routes import Json, Route, Rule
 from netlabsvc.udp.reflector import Reflector
 from netlabsvc.udp.settings import probability
@@ -13,6 +15,8 @@ from netlabsvc.udp.settings import probability
 
 class Operating:
     """The operator's side of one reflector."""
+
+    _log = Logger()
 
     def __init__(self, reflector: Reflector) -> None:
         self._reflector = reflector
@@ -33,4 +37,5 @@ class Operating:
 
     def impair(self, loss: Annotated[float, Rule(read=probability)]) -> Json:
         self._reflector.loss = loss
+        self._log.info("UDP loss is now {loss}", event="impaired", loss=loss)
         return self.impairment()

@@ -18,6 +18,7 @@ PACKAGES = {
     "socat": "socat",
     "swaks": "swaks",
     "tmux": "tmux",
+    "bash": "bash",
 }
 
 
