@@ -9,7 +9,8 @@ from __future__ import annotations
 import ipaddress
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -75,10 +76,21 @@ class Daemon:
         read=_directory,
     )
     log_format: str = key(
-        "text", "text for people, json for machines", one_of=("text", "json"), flag="log-format"
+        "text",
+        "text for people, json for machines",
+        one_of=("text", "json"),
+        flag="log-format",
+        live=True,
+    )
+    log_level: str = key(
+        "info",
+        "least that the log shows; debug: also what Twisted says of its own working",
+        one_of=("debug", "info", "warn", "error"),
+        flag="log-level",
+        live=True,
     )
     shutdown_grace_s: float = key(
-        5.0, "how long open transfers may go on at the end", unit="s", bounds=(0, 600)
+        5.0, "how long open transfers may go on at the end", unit="s", bounds=(0, 600), live=True
     )
 
 
@@ -121,6 +133,15 @@ class Config:
     web: netlabsvc.web.settings.Settings
     sandbox: netlabsvc.mail.settings.Sandbox
 
+    @classmethod
+    def of(cls, settings: Mapping[str, Setting]) -> Config:
+        """The configuration in which every key has its setting."""
+        return cls(settings, *(_section(settings, *section) for section in SECTIONS.items()))
+
+    def sections(self) -> Iterator[Any]:
+        """The settings of each section, in the order of `SECTIONS`."""
+        return (getattr(self, f.name) for f in fields(self)[1:])
+
     def as_toml(self) -> str:
         """The whole configuration as a file that would give it, each value with its source."""
         lines: list[str] = []
@@ -133,10 +154,44 @@ class Config:
         return "\n".join(lines) + "\n"
 
 
-def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]) -> Config:
+@dataclass(frozen=True)
+class Source:
+    """Where a configuration comes from, kept so that it can be read again.
+
+    :ivar environ: as it was at the start, as are the flags; both still override the file.
+    :ivar directory: what relative paths start from, wherever twistd has gone since.
+    """
+
+    file: Path | None
+    environ: Mapping[str, str]
+    flags: Mapping[str, str]
+    directory: Path
+
+    def load(self) -> Config:
+        """:raises ConfigError: with every mistake."""
+        return load(self.file, self.environ, self.flags)
+
+    def load_again(self) -> Config:
+        """:raises ConfigError: with every mistake; there may be no file, or none any more."""
+        if self.file is None:
+            raise ConfigError(["there is no file to read again; --config names one at a start"])
+        file = self.directory / self.file
+        with suppress(OSError):  # what cannot be looked at cannot be read either: `load` says why
+            if file.exists() and not file.is_file():  # a pipe would keep us waiting
+                raise ConfigError([f"{file}: no regular file: it can be read at a start only"])
+        return load(file, self.environ, self.flags, self.directory)
+
+
+def load(
+    file: Path | None,
+    environ: Mapping[str, str],
+    flags: Mapping[str, str],
+    directory: Path = Path(),
+) -> Config:
     """Put the configuration together.
 
     :param flags: option of ``twistd netlab`` (without dashes) and its text, only those given.
+    :param directory: what a relative path in it starts from.
     :raises ConfigError: with every mistake of the file, the environment and the flags.
     """
     mistakes: list[str] = []
@@ -157,10 +212,10 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]
             if path != "state_dir" or value:
                 found[path] = Setting(value, source, rank)
     _settle_exclusions(found, mistakes)
-    _check(found, mistakes)
+    _check(found, mistakes, directory)
     if mistakes:
         raise ConfigError(mistakes)
-    return Config(found, *(_section(found, *section) for section in SECTIONS.items()))
+    return Config.of(found)
 
 
 def _section(found: Mapping[str, Setting], section: str, kind: type) -> Any:
@@ -179,7 +234,7 @@ def _from_file(file: Path, mistakes: list[str]) -> Layer:
     except UnicodeDecodeError as error:
         line = file.read_bytes().count(b"\n", 0, error.start) + 1
         raise ConfigError([f"{file}:{line}: not UTF-8; save the file as UTF-8"]) from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of 5000 digits, a thousand brackets
         raise ConfigError([f"{file}: not valid TOML: {error}"]) from None
     lines = toml.key_lines(text)
     for path, raw in _leaves(tree, ()):
@@ -254,10 +309,10 @@ def _settle_exclusions(found: dict[str, Setting], mistakes: list[str]) -> None:
             )
 
 
-def _check(found: Mapping[str, Setting], mistakes: list[str]) -> None:
+def _check(found: Mapping[str, Setting], mistakes: list[str], directory: Path) -> None:
     """What only the file system or several values together can tell."""
     root = found["web.root"]
-    if root.value and not Path(root.value).is_dir():
+    if root.value and not _is_directory(directory / root.value):
         mistakes.append(
             f"{root.source}: web.root = {toml.literal(root.value)}: no such directory; "
             "name one that exists, or leave it out for the packaged site"
@@ -266,3 +321,10 @@ def _check(found: Mapping[str, Setting], mistakes: list[str]) -> None:
         mistakes.append(
             f"{found['services'].source}: services is empty; {KEYS['services'].accepts()}"
         )
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # it may not be looked at
+        return False

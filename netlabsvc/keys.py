@@ -27,6 +27,7 @@ def key(
     read: Callable[[object], Any] | None = None,
     excludes: str = "",
     none: str = "off",
+    live: bool = False,
 ) -> Any:
     """Declare a dataclass field as a configuration key.
 
@@ -43,6 +44,7 @@ def key(
     :param excludes: the neighbouring key that must not be set beside this one; where the two come
         from different sources, the stronger source wins.
     :param none: the word that stands for None.
+    :param live: it can change while the daemon runs; else a change waits for a restart.
     """
     facts = {
         "help": help,
@@ -53,6 +55,7 @@ def key(
         "read": read,
         "excludes": excludes,
         "none": none,
+        "live": live,
     }
     return field(default=default, metadata=facts)
 
@@ -73,6 +76,7 @@ class Key:
     read: Callable[[object], Any] | None
     excludes: str
     none: str
+    live: bool = False
 
     @property
     def path(self) -> str:

@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from netlabsvc.escape import escape
 
+NOT_OURS = "the log goes to twistd's --syslog, which takes all of it, in its own form"
 _QUIET = (LogLevel.debug, LogLevel.info)
 
 
@@ -39,16 +40,33 @@ class Batch:
 class Observer:
     """Writes each event as one line, or as one line per item of its batch, in one write."""
 
-    def __init__(self, write: Callable[[bytes], object], format: str) -> None:
-        """:param format: ``text`` or ``json``."""
+    def __init__(self, write: Callable[[bytes], object], format: str, level: str = "info") -> None:
+        """:param format: ``text`` or ``json``; :param level: as the attribute."""
         self._write = write
-        self._render = {"text": text_lines, "json": json_lines}[format]
         self._descriptors = OnceAMinute()
+        self.set_format(format)
+        self.level = level
+
+    def set_format(self, format: str) -> None:
+        """:param format: ``text`` or ``json``."""
+        self._render = {"text": text_lines, "json": json_lines}[format]
+
+    @property
+    def level(self) -> str:
+        """The least that is shown: debug, info, warn or error."""
+        return str(self._least.name)
+
+    @level.setter
+    def level(self, word: str) -> None:
+        self._least = LogLevel.levelWithName(word)
+        self._shows_batches = self._least <= LogLevel.info
 
     def __call__(self, event: LogEvent) -> None:
         shown: LogEvent | None = event
         if "batch" not in event:  # batches are ours, and many: they need no closer look
             shown = self._sift(event)
+        elif not self._shows_batches:
+            return
         if shown is not None:
             text = "\n".join(self._render(shown))
             self._write(f"{text}\n".encode("utf-8", "backslashreplace"))
@@ -56,8 +74,10 @@ class Observer:
     def _sift(self, event: LogEvent) -> LogEvent | None:
         """The event that is to be shown for this one, or None."""
         if not is_out_of_descriptors(event):
-            return None if is_noise(event) else event
-        if not self._descriptors.allows(event["log_time"]):
+            level = event.get("log_level", LogLevel.info)
+            noise = self._least > LogLevel.debug and is_noise(event)
+            return None if noise or level < self._least else event
+        if self._least > LogLevel.warn or not self._descriptors.allows(event["log_time"]):
             return None
         return {
             **event,

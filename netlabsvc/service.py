@@ -32,15 +32,18 @@ import netlabsvc.mail.sandbox
 import netlabsvc.mail.store
 import netlabsvc.udp.operating
 import netlabsvc.udp.reflector
+import netlabsvc.web.settings
 import netlabsvc.web.site
-from netlabsvc import __version__, listeners
+from netlabsvc import __version__, listeners, reloading
 from netlabsvc.chat.transcript import Transcript
-from netlabsvc.config import Config
+from netlabsvc.config import KEYS, Config
 from netlabsvc.connections import Connections
 from netlabsvc.control.events import Journal
 from netlabsvc.control.stream import Streams
 from netlabsvc.control.witness import Witness
 from netlabsvc.listeners import Listener, StartError
+from netlabsvc.logs import NOT_OURS, Observer
+from netlabsvc.reloading import Live, Reload, Unfit
 from netlabsvc.routes import Route
 from netlabsvc.state import control_socket
 
@@ -62,8 +65,16 @@ class Lab(MultiService):
 
     def __init__(self, config: Config, reactor: Any) -> None:
         super().__init__()
-        self.config = config
+        self.log = Logger()
+        self.live = Live(config, self.log)
+        self.live.follow(
+            "", lambda daemon: reloading.prepare_log(self.config, self.observer, daemon)
+        )
+        #: The daemon's log; None where twistd's --syslog has taken it over.
+        self.observer: Observer | None = None
         self.reactor = reactor
+        #: Where the daemon was started: relative paths of the configuration begin there.
+        self.directory = Path.cwd()
         #: By the key of their port; those of a room that has none are an empty list.
         self.listeners: dict[str, list[Listener]] = {}
         self.started_s = time.time()
@@ -76,7 +87,30 @@ class Lab(MultiService):
         self.routes: list[Route] = []
         self._rooms: list[Room] = []
         self._closers: list[Callable[[], Deferred[None] | None]] = []
-        self.log = Logger()
+
+    @property
+    def config(self) -> Config:
+        """What is in force, as far as it was configured; an operator may have changed a mode."""
+        return self.live.config
+
+    def reload(self) -> Reload:
+        """Read the configuration again and change what can change; see `Live.reload`.
+
+        :raises ConfigError: with every mistake; nothing has changed then.
+        """
+        return self.live.reload()
+
+    @property
+    def log_level(self) -> str | None:
+        """The least that the log shows; None where twistd's --syslog has taken it over."""
+        return None if self.observer is None else self.observer.level
+
+    @log_level.setter
+    def log_level(self, word: str) -> None:
+        """:raises ValueError: when it is no level, or the log is not ours."""
+        if self.observer is None:
+            raise ValueError(NOT_OURS)
+        self.observer.level = KEYS["log_level"].value(word)
 
     def listen(self, section: str, factory: Any, prefix: str = "") -> None:
         """Open the listeners that a section of the configuration names for a factory.
@@ -170,6 +204,7 @@ def _chat(lab: Lab, state_dir: Path) -> None:
             raise StartError(f"chat: cannot write the transcript: {error}") from None
         lab.close_at_end(transcript.close)
     room = netlabsvc.chat.room.Room(settings, lab.reactor, time.time, transcript)
+    lab.live.follow("chat", lambda settings: partial(room.apply, settings))
     lab.drain_at_end(room)
     history = transcript.history if transcript else None
     operating = netlabsvc.chat.operating.Operating(room.hub, history)
@@ -189,6 +224,7 @@ def _udp(lab: Lab, state_dir: Path) -> None:
         seed = secrets.randbits(32)
         lab.log.info("seed {seed} drawn; --seed {seed} repeats it", seed=seed)
     reflector = netlabsvc.udp.reflector.Reflector(settings, seed)
+    lab.live.follow("udp", lambda settings: partial(reflector.apply, settings))
     try:
         port = reflector.listen(lab.reactor, lab.config.daemon.host, settings.port)
     except CannotListenError as error:
@@ -198,14 +234,27 @@ def _udp(lab: Lab, state_dir: Path) -> None:
 
 
 def _web(lab: Lab, state_dir: Path) -> None:
-    settings = lab.config.web
-    root = Path(settings.root) if settings.root else netlabsvc.web.site.packaged_root()
+    root = _web_root(lab, lab.config.web)
     try:
-        site = netlabsvc.web.site.build(root, settings, {}, lab.reactor)
+        site = netlabsvc.web.site.build(root, lab.config.web, {}, lab.reactor)
     except OSError as error:
         raise StartError(f"web: cannot serve {root}: {error.strerror}; see --www") from None
+
+    def prepare(settings: netlabsvc.web.settings.Settings) -> Callable[[], None]:
+        try:
+            return site.prepare(_web_root(lab, settings), settings)
+        except OSError as error:
+            raise Unfit("web.root", f"cannot be served: {error.strerror}") from None
+
+    lab.live.follow("web", prepare)
     lab.drain_at_end(site)
     lab.listen("web", site)
+
+
+def _web_root(lab: Lab, settings: netlabsvc.web.settings.Settings) -> Path:
+    if settings.root:
+        return lab.directory / settings.root
+    return netlabsvc.web.site.packaged_root()
 
 
 def _mail(lab: Lab, state_dir: Path) -> None:
@@ -217,6 +266,7 @@ def _mail(lab: Lab, state_dir: Path) -> None:
     lab.close_at_end(store.close)
     name = socket.gethostname()
     sandbox = netlabsvc.mail.sandbox.Factory(lab.config.sandbox, store, lab.reactor, name)
+    lab.live.follow("mail.sandbox", lambda settings: partial(sandbox.apply, settings))
     lab.drain_at_end(sandbox)
     lab.listen("mail.sandbox", sandbox)
     lab.routes += netlabsvc.mail.operating.Operating(state_dir, in_thread).routes()

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -16,7 +17,7 @@ from twisted.python import usage
 from twisted.python.logfile import LogFile
 
 from netlabsvc import __version__, config, listeners, service
-from netlabsvc.logs import Observer
+from netlabsvc.logs import NOT_OURS, Observer
 
 
 class Options(usage.Options):
@@ -59,8 +60,9 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         flags = {name: self[name] for name in _flags() if self[name] is not None}
         file = Path(self["config"]) if self["config"] else None
+        self.source = config.Source(file, dict(os.environ), flags, Path.cwd())
         try:
-            self.configuration = config.load(file, os.environ, flags)
+            self.configuration = self.source.load()
         except config.ConfigError as error:
             _end(error.mistakes)
         if self["print-config"]:
@@ -116,23 +118,36 @@ def makeService(options: Options) -> Root:
         lab = service.build(options.configuration, reactor)
     except listeners.StartError as error:
         _end([str(error)])
-    root = Root(_observer(options))
+    lab.live.source = options.source
+    lab.observer = _observer(options)
+    root = Root(lab.observer)
     lab.setServiceParent(root)
     _let_a_second_signal_cut(lab, reactor)
+    _reload_on_hangup(lab, reactor, in_foreground=bool(_twistd(options).get("nodaemon")))
     return root
+
+
+def _twistd(options: Options) -> Any:
+    """The options before ``netlab`` on the command line."""
+    return options.parent or {}
 
 
 def _observer(options: Options) -> Observer | None:
     """Our log, to where twistd's options say; None leaves it to twistd's --syslog."""
-    twistd: Any = options.parent or {}
+    twistd = _twistd(options)
+    daemon = options.configuration.daemon
     if twistd.get("syslog"):
+        for path in ("log_level", "log_format"):
+            setting = options.configuration.settings[path]
+            if setting.value != config.KEYS[path].default:
+                _end([f"{setting.source}: {path} = {setting.value}: {NOT_OURS}"])
         return None
     name = twistd.get("logfile")
     if name == "-" or (twistd.get("nodaemon") and not name):
         write = _to_stdout(bool(twistd.get("nodaemon")))
     else:
         write = _to_file(name or "twistd.log")
-    return Observer(write, options.configuration.daemon.log_format)
+    return Observer(write, daemon.log_format, daemon.log_level)
 
 
 def _to_stdout(foreground: bool) -> Callable[[bytes], object]:
@@ -173,3 +188,46 @@ def _let_a_second_signal_cut(lab: service.Lab, reactor: Any) -> None:
         signal.signal(signal.SIGTERM, cut)
 
     reactor.addSystemEventTrigger("before", "shutdown", listen_for_it)
+
+
+#: SIGHUPs that come within so many seconds of the first lead to one reload.
+HANGUP_S = 0.1
+
+
+def _reload_on_hangup(lab: service.Lab, reactor: Any, in_foreground: bool) -> None:
+    """SIGHUP reads the configuration again; the hangup of the lab's own terminal still ends it.
+
+    A signal that comes before the reactor turns waits for it; once the end has begun, none counts.
+    """
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # nohup: let it outlive a terminal
+    attached = in_foreground and not ignored and _has_terminal()
+    pending = False
+
+    def hangup(*_: object) -> None:
+        nonlocal pending
+        if not pending:
+            pending = True
+            reactor.callFromThread(reactor.callLater, HANGUP_S, obey)
+
+    def obey() -> None:
+        nonlocal pending
+        pending = False  # first: what is written from now on needs another reload
+        if attached and not _has_terminal():
+            reactor.stop()
+            return
+        with suppress(config.ConfigError):  # the log has it
+            lab.reload()
+
+    signal.signal(signal.SIGHUP, hangup)
+    reactor.addSystemEventTrigger(
+        "before", "shutdown", signal.signal, signal.SIGHUP, signal.SIG_IGN
+    )
+
+
+def _has_terminal() -> bool:
+    """Whether this process has a controlling terminal that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

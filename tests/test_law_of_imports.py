@@ -40,7 +40,7 @@ FIRST = {
     "control": {"api", "client", "socket", "stream", "witness"},
 }
 #: Modules that know more than one room.
-ROOF = {"": {"config", "daemon", "listeners", "service", "tap"}}
+ROOF = {"": {"config", "daemon", "listeners", "reloading", "service", "tap"}}
 HOUSE_GROUND = {"keys", "escape", "metrics", "routes", "state"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 #: The one module that may import a third-party package.

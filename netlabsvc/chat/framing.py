@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from netlabsvc.chat.message import Style
 from netlabsvc.chat.room import Room
 from netlabsvc.chat.session import Session
+from netlabsvc.chat.settings import Settings
 from netlabsvc.chat.telnet import Filter
 from netlabsvc.chat.text import unfinished
 from netlabsvc.connections import peer_name
@@ -41,8 +42,6 @@ class LineSession(Session, LineReceiver):
 
     def __init__(self, room: Room, peer: str) -> None:
         super().__init__(room, peer)
-        # One byte more for the CR of a CR LF.
-        self.MAX_LENGTH = self.longest + 1
         self._telnet = Filter()
         self._lines: list[bytes] = []
         self._rest = b""  # what LineReceiver gave back, to be read in the other of its modes
@@ -51,6 +50,11 @@ class LineSession(Session, LineReceiver):
         self._head: bytes | None = b""  # the first two bytes, until they have been looked at
         self._hint: IDelayedCall | None = None
         self._hinted = False
+
+    def apply(self, settings: Settings) -> None:
+        super().apply(settings)
+        # One byte more for the CR of a CR LF.
+        self.MAX_LENGTH = self.longest + 1
 
     def dataReceived(self, data: bytes) -> None:
         self.count(data)
@@ -202,8 +206,11 @@ class LengthSession(Session, Int32StringReceiver):
 
     def __init__(self, room: Room, peer: str) -> None:
         super().__init__(room, peer)
-        self.MAX_LENGTH = self.longest
         self._texts: list[bytes] = []
+
+    def apply(self, settings: Settings) -> None:
+        super().apply(settings)
+        self.MAX_LENGTH = self.longest
 
     def dataReceived(self, data: bytes) -> None:
         self.count(data)

@@ -24,6 +24,13 @@ class TokenBucket:
         self._tokens -= 1
         return max(0.0, (1 - self._tokens) / self._rate)
 
+    def change(self, now_s: float, rate: float, burst: int) -> float:
+        """Go on at another rate; what was taken counts. Returns how many seconds to wait."""
+        self.take(now_s)  # counts the time until now at the old rate
+        self._rate, self._burst = rate, float(burst)
+        self._tokens = min(self._burst, self._tokens + 1)
+        return max(0.0, (1 - self._tokens) / rate)
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -57,10 +64,10 @@ class Bounds:
 class Backlog:
     """What one reader has not taken yet, watched over time."""
 
-    __slots__ = ("_bounds", "_far_s", "_left_bytes", "_moved_s", "queued_bytes")
+    __slots__ = ("_far_s", "_left_bytes", "_moved_s", "bounds", "queued_bytes")
 
     def __init__(self, bounds: Bounds, now_s: float) -> None:
-        self._bounds = bounds
+        self.bounds = bounds
         self._left_bytes = -1
         self._moved_s = now_s
         self._far_s: float | None = None  # since when it has been far behind, by its own fault
@@ -75,7 +82,7 @@ class Backlog:
         if left_bytes != self._left_bytes or queued_bytes == 0:
             self._left_bytes = left_bytes
             self._moved_s = now_s
-        if queued_bytes <= self._bounds.low_bytes:
+        if queued_bytes <= self.bounds.low_bytes:
             self._far_s = None
         elif self._far_s is None or not blocked:
             self._far_s = now_s
@@ -86,22 +93,22 @@ class Backlog:
 
         :param closed: whether they wait already; then they wait until `low_bytes`.
         """
-        reads = now_s - self._moved_s < self._bounds.reading_s
-        mark = self._bounds.low_bytes if closed else self._bounds.high_bytes
+        reads = now_s - self._moved_s < self.bounds.reading_s
+        mark = self.bounds.low_bytes if closed else self.bounds.high_bytes
         return reads and self.queued_bytes > mark and not self._too_slow(now_s)
 
     def verdict(self, now_s: float) -> str | None:
         """Why the reader must be cut, or None."""
         still_s = now_s - self._moved_s
-        stall_s, most = self._bounds.stall_s, self._bounds.queue_bytes
+        stall_s, most = self.bounds.stall_s, self.bounds.queue_bytes
         if stall_s is not None and still_s >= stall_s:
             return f"read nothing for {stall_s:g} s"
         if most is None or self.queued_bytes <= most:
             return None
-        if still_s < self._bounds.over_s and not self._too_slow(now_s):
+        if still_s < self.bounds.over_s and not self._too_slow(now_s):
             return None
-        how = "does not read" if still_s >= self._bounds.reading_s else "reads too slowly"
+        how = "does not read" if still_s >= self.bounds.reading_s else "reads too slowly"
         return f"{how}, and more than {most} bytes wait"
 
     def _too_slow(self, now_s: float) -> bool:
-        return self._far_s is not None and now_s - self._far_s >= self._bounds.patience_s
+        return self._far_s is not None and now_s - self._far_s >= self.bounds.patience_s

@@ -48,6 +48,12 @@ class Pressure:
         self._waiting: set[Flow] = set()  # those who write
         self._watch: IDelayedCall | None = None
 
+    def apply(self, bounds: Bounds) -> None:
+        """Hold everyone to other bounds from now on, also those who are behind already."""
+        self._bounds = bounds
+        for backlog in self._behind.values():
+            backlog.bounds = bounds
+
     def behind(self, session: Flow) -> None:
         """A session's queue is not empty: watch it until it is."""
         if session not in self._behind:

@@ -51,6 +51,18 @@ class Room:
         if transcript is not None:
             self.hub.history.extend(transcript.history(HISTORY_LINES))
 
+    def apply(self, settings: Settings) -> None:
+        """Go on with other settings; those who are here follow them, and none is cut for it.
+
+        A mode that an operator has set stays, unless the configured one is another now.
+        """
+        old, self.settings = self.settings, settings
+        self.pressure.apply(Bounds.of(settings.queue, settings.stall_s))
+        if settings.mode not in (old.mode, self.hub.mode):
+            self.hub.set_mode(settings.mode)
+        for session in self.connections:
+            session.apply(settings)
+
     def refusal(self, peer: str) -> str | None:
         """Why a client that has just connected cannot come in."""
         most = self.settings.max_clients

@@ -21,6 +21,7 @@ from netlabsvc.chat.limits import TokenBucket
 from netlabsvc.chat.message import Notice, Style
 from netlabsvc.chat.outlet import Outlet, tune
 from netlabsvc.chat.room import Room
+from netlabsvc.chat.settings import Settings
 from netlabsvc.chat.text import UTF_8, Decoder
 
 #: Linux doubles it: what the kernel holds for a peer that does not read.
@@ -57,11 +58,9 @@ class Session:
         self.hub = room.hub
         self.peer = peer
         self.style = Style.of(UTF_8, self.end)
-        self.longest = room.settings.max_line or UNLIMITED
         self.outlet: Outlet
         self._decoder = Decoder()
-        rate = room.settings.rate
-        self._bucket = TokenBucket(rate, room.settings.burst) if rate is not None else None
+        self._bucket: TokenBucket | None = None
         self._nameless = room.settings.login == "prompt"
         self._holds: set[str] = set()
         self._pending: Iterator[str] = iter(())  # texts that wait for the next turn
@@ -72,6 +71,20 @@ class Session:
         self._lost = False  # both
         self._timer: IDelayedCall | None = None
         self._rate: IDelayedCall | None = None
+        self.apply(room.settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Take what concerns this client from new settings. A framing that copies more adds it."""
+        self.longest = settings.max_line or UNLIMITED
+        wait_s, now_s = 0.0, self.room.reactor.seconds()
+        if settings.rate is None:
+            self._bucket = None
+        elif self._bucket is None:
+            self._bucket = TokenBucket(settings.rate, settings.burst)
+        else:
+            wait_s = self._bucket.change(now_s, settings.rate, settings.burst)
+        if self._rate is not None and self._rate.active():
+            self._rate.reset(wait_s)  # held for the old rate; from now on for the new one
 
     # The connection's life.
 

@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from netlabsvc.cli.ctl_options import as_json, ask, control_option, member, send, show, words
-from netlabsvc.cli.ctl_tables import event_line, mails, members, room, services, transcript
+from netlabsvc.cli.ctl_tables import changes, event_line, mails, members, room, services, transcript
 from netlabsvc.control.client import Control, path_of
 from netlabsvc.escape import escape, json_text
 
+LEVELS = ("debug", "info", "warn", "error")
 MODES = ("hub", "echo", "operator")
 
 
@@ -178,6 +179,23 @@ def counters() -> None:
 def list_mails(limit: int) -> None:
     """The newest mails that the sandbox took."""
     show(ask("GET", "/v1/mail/messages", limit=limit), mails)
+
+
+@command.command()
+@click.argument("level", required=False, type=click.Choice(LEVELS))
+@as_json
+def loglevel(level: str | None) -> None:
+    """The least that the daemon's log shows; with LEVEL, change it."""
+    path = "/v1/loglevel"
+    answer = ask("PUT", path, level=level) if level else ask("GET", path)
+    show(answer, lambda a: [a["level"] or "the log is syslog's, at every level"])
+
+
+@command.command()
+@as_json
+def reload() -> None:
+    """Read the configuration again: what can change changes, the rest is named."""
+    show(ask("POST", "/v1/reload"), changes)
 
 
 @command.command()

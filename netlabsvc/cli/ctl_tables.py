@@ -94,6 +94,16 @@ def mails(them: list[dict[str, Any]]) -> Iterator[str]:
     yield from table(("id", "time", "bytes", "from", "to", "subject"), rows)
 
 
+def changes(them: dict[str, list[dict[str, str]]]) -> Iterator[str]:
+    """`netlab ctl reload`."""
+    for one in them["changed"]:
+        yield escape(f"{one['key']} is now {one['new']} (it was {one['old']})")
+    for one in them["needs_restart"]:
+        yield escape(f"{one['key']} stays {one['old']} until a restart ({one['new']})")
+    if not any(them.values()):
+        yield "nothing has changed"
+
+
 def event_line(_id: str, kind: str, data: dict[str, Any]) -> str:
     """`netlab ctl events`."""
     when = clock(data["time"]) + " " if "time" in data else ""

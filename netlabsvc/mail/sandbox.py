@@ -97,6 +97,11 @@ class Connection(Protocol, TimeoutMixin):
             why=why,
         )
 
+    def wait_at_most(self, idle_s: float) -> None:
+        """From now on the client's next bytes must come within so many seconds."""
+        if not self._leaving:
+            self.setTimeout(idle_s)
+
     def finish(self) -> None:
         """Go as soon as no message is on its way."""
         if not self._session.in_data and not self._session.closed:
@@ -206,6 +211,13 @@ class Factory(ServerFactory):
         self.hostname = hostname if is_domain(hostname) else "localhost"
         self.connections: Connections[Connection] = Connections()
         self.draining = False
+
+    def apply(self, settings: Sandbox) -> None:
+        """Go on with other settings; who was told a largest message keeps it to the end."""
+        old, self.settings = self.settings, settings
+        if settings.idle_s != old.idle_s:
+            for connection in self.connections:
+                connection.wait_at_most(settings.idle_s)
 
     def buildProtocol(self, addr: IAddress | None) -> Connection:
         return Connection(self)

@@ -20,7 +20,15 @@ class Sandbox:
     )
     listen: tuple[str, ...] = key((), "Twisted endpoint strings, instead of host and port")
     max_size: int = key(
-        32 * 1024 * 1024, "largest message accepted", unit="bytes", bounds=(1024, 1 << 30)
+        32 * 1024 * 1024,
+        "largest message accepted",
+        unit="bytes",
+        bounds=(1024, 1 << 30),
+        live=True,
     )
-    max_connections: int = key(1000, "connections at one time; more get a 421", bounds=(1, 100_000))
-    idle_s: float = key(300.0, "longest wait for a client's next bytes", unit="s", bounds=(1, 3600))
+    max_connections: int = key(
+        1000, "connections at one time; more get a 421", bounds=(1, 100_000), live=True
+    )
+    idle_s: float = key(
+        300.0, "longest wait for a client's next bytes", unit="s", bounds=(1, 3600), live=True
+    )

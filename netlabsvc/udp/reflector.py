@@ -72,6 +72,7 @@ class Reflector(DatagramProtocol):
     ) -> None:
         self.counts = Counts()
         self._now_ns = now_ns
+        self._settings = settings
         self._chance = impair.chance(seed, "up", "loss")
         self.loss = settings.loss
         self._refused_ports = set(ANSWERING_PORTS)
@@ -79,6 +80,12 @@ class Reflector(DatagramProtocol):
         self._logged = Counts()
         self._minutes = LoopingCall(self._log_changes)
         self._where = ""
+
+    def apply(self, settings: Settings) -> None:
+        """Go on with other settings; what an operator has set stays, unless they changed in it."""
+        old, self._settings = self._settings, settings
+        if settings.loss != old.loss:
+            self.loss = settings.loss
 
     @property
     def loss(self) -> float:

@@ -35,5 +35,9 @@ class Settings:
         flag="udp-port",
     )
     loss: float = key(
-        0.0, "probability that a request is dropped, 0.3 or 30%", flag="udp-loss", read=probability
+        0.0,
+        "probability that a request is dropped, 0.3 or 30%",
+        flag="udp-loss",
+        read=probability,
+        live=True,
     )

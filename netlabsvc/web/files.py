@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from http import HTTPStatus
-from pathlib import Path
 from typing import NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
@@ -43,15 +42,18 @@ class Place(NamedTuple):
 
 
 class Files(Resource):
-    """A directory and all that is below it."""
+    """A directory and all that is below it.
+
+    :ivar root: from the next request on another one may be served.
+    :ivar listing: whether a directory without index.html is listed.
+    """
 
     isLeaf = True
 
-    def __init__(self, root: Path, *, listing: bool, reactor: IReactorTime) -> None:
-        """:raises OSError: the root is no directory that can be read."""
+    def __init__(self, root: tree.Tree, *, listing: bool, reactor: IReactorTime) -> None:
         super().__init__()
-        self._tree = tree.Tree(root)
-        self._listing = listing
+        self.root = root
+        self.listing = listing
         self._reactor = reactor
 
     def render(self, request: Request) -> int:
@@ -68,7 +70,7 @@ class Files(Resource):
             return answer_error(request, refused.status, refused.why)
 
     def _serve(self, request: Request, place: Place) -> int:
-        with self._tree.open(place.names) as found:
+        with self.root.open(place.names) as found:
             if found.directory:
                 return self._directory(request, place, found)
             if place.directory:
@@ -92,7 +94,7 @@ class Files(Resource):
         return self._list(request, place, found)
 
     def _list(self, request: Request, place: Place, found: tree.Found) -> int:
-        if not self._listing:
+        if not self.listing:
             raise tree.Refused(HTTPStatus.FORBIDDEN, "There is no index.html, and no listing.")
         entries, more = tree.entries(found.fd)
         return answer_page(request, listing.render(place.mount + place.names, entries, more=more))
@@ -145,7 +147,7 @@ class Files(Resource):
 
     def _not_found(self, request: Request, why: str) -> int:
         """The site's own 404.html where it has one."""
-        with suppress(tree.Refused), self._tree.open([NOT_FOUND_PAGE]) as page:
+        with suppress(tree.Refused), self.root.open([NOT_FOUND_PAGE]) as page:
             if not page.directory and page.size_bytes <= NOT_FOUND_MOST_BYTES:
                 request.setResponseCode(HTTPStatus.NOT_FOUND, b"Not Found")
                 request.setHeader(b"Content-Type", pages.CONTENT_TYPE)

@@ -19,6 +19,8 @@ class Settings:
         excludes="listen",
     )
     listen: tuple[str, ...] = key((), "Twisted endpoint strings, instead of host and port")
-    root: str = key("", "directory that is served; empty: the packaged site", flag="www")
-    listing: bool = key(True, "list a directory that has no index.html")
-    max_connections: int = key(1000, "connections at one time; more get a 503", bounds=(1, 100_000))
+    root: str = key("", "directory that is served; empty: the packaged site", flag="www", live=True)
+    listing: bool = key(True, "list a directory that has no index.html", live=True)
+    max_connections: int = key(
+        1000, "connections at one time; more get a 503", bounds=(1, 100_000), live=True
+    )

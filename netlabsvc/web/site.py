@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from netlabsvc.web.channel import MAX_BODY_BYTES, Channel
 from netlabsvc.web.files import Files
 from netlabsvc.web.preconditions import http_date
 from netlabsvc.web.settings import Settings
+from netlabsvc.web.tree import Tree
 
 SERVER = b"netlab/" + netlabsvc.__version__.encode("ascii")
 
@@ -41,10 +42,11 @@ def build(
     :param children: what stands at ``/name`` beside the files, and before a file of that name.
     :raises OSError: the root is no directory that can be read.
     """
-    top = Top(Files(root, listing=settings.listing, reactor=reactor))
+    files = Files(Tree(root), listing=settings.listing, reactor=reactor)
+    top = Top(files)
     for name, child in children.items():
         top.putChild(name, child)
-    return Site(top, settings.max_connections, reactor)
+    return Site(top, files, settings.max_connections, reactor)
 
 
 class Top(Resource):
@@ -133,13 +135,28 @@ class Site(server.Site):
     requestFactory = Request
     _log = Logger()
 
-    def __init__(self, resource: IResource, max_connections: int, reactor: IReactorTime) -> None:
+    def __init__(self, top: Top, files: Files, max_connections: int, reactor: IReactorTime) -> None:
         # The channel has deadlines of its own, so twisted.web's timeout is off.
-        super().__init__(resource, timeout=None, parsePOSTFormSubmission=False, reactor=reactor)
+        super().__init__(top, timeout=None, parsePOSTFormSubmission=False, reactor=reactor)
         self.connections: Connections[Channel] = Connections()
+        self._files = files
         self._max_connections = max_connections
         self._admitted = 0
         self._draining = False
+
+    def prepare(self, root: Path, settings: Settings) -> Callable[[], None]:
+        """Other settings, checked; what is returned puts them into force from the next request on.
+
+        :raises OSError: the root is no directory that can be read.
+        """
+        tree = Tree(root)
+
+        def apply() -> None:
+            self._files.root = tree
+            self._files.listing = settings.listing
+            self._max_connections = settings.max_connections
+
+        return apply
 
     def acceptableProtocols(self) -> list[bytes]:
         """What TLS may agree on: HTTP/2 would replace the channel, and its deadlines with it."""

@@ -169,6 +169,38 @@ def test_no_daemon_is_one_line_with_the_remedy_and_status_3(tmp_path: Path) -> N
     assert "is it running?" in done.stderr
 
 
+def test_a_reload_names_what_changes_and_what_cannot(tmp_path: Path) -> None:
+    """And a broken file changes nothing: every mistake is told, with its line."""
+    file = tmp_path / "netlab.toml"
+    file.write_text("[chat]\nrate = 5.0\n")
+    with Daemon(tmp_path, f"--config={file}") as daemon:
+        assert ctl(daemon, "reload").stdout == "nothing has changed\n"
+        file.write_text("[chat]\nrate = 7.0\nlength_port = 1234\n")
+        assert ctl(daemon, "reload").stdout.splitlines() == [
+            "chat.rate is now 7.0 (it was 5.0)",
+            'chat.length_port stays "off" until a restart (1234)',
+        ]
+        file.write_text("[chat]\nrate = 9.0\nburst = 0\nrat = 1\n")
+        broken = ctl(daemon, "reload")
+        assert broken.returncode == 1
+        assert f"nothing has changed: {file}:" in broken.stderr
+        assert f"{file}:3: chat.burst = 0" in broken.stderr
+        file.write_text("[chat]\nrate = 7.0\n")
+        assert "nothing" in ctl(daemon, "reload").stdout
+
+
+def test_the_log_level(daemon: Daemon) -> None:
+    """It is shown and changed; what is less than it is not logged any more."""
+    assert ctl(daemon, "loglevel").stdout == "info\n"
+    assert ctl(daemon, "loglevel", "warn").stdout == "warn\n"
+    lines = len(daemon.lines)
+    ctl(daemon, "say", "unheard of")
+    assert ctl(daemon, "loglevel", "info").stdout == "info\n"
+    ctl(daemon, "say", "heard of")
+    daemon.wait_for("heard of", lines)
+    assert not any("unheard of" in line for line in daemon.lines[lines:])
+
+
 def test_a_shutdown_ends_the_daemon(tmp_path: Path) -> None:
     """With the reason in its log."""
     with Daemon(tmp_path) as daemon:

@@ -16,6 +16,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 
 from mail.running import connect, reactor, sandbox
 from netlabsvc.mail.sandbox import Factory
+from netlabsvc.mail.settings import Sandbox
 from netlabsvc.mail.store import Mailbox
 from support.outside import need
 
@@ -117,6 +118,27 @@ async def test_a_silent_client_is_told_and_dropped(tmp_path: Path) -> None:
         assert b"421 4.4.2 " in await peer.hears(b"ends with CR LF . CR LF\r\n")
         await peer.gone
         assert len(running.factory.connections) <= 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_new_settings_while_clients_are_connected(tmp_path: Path) -> None:
+    """A silent client has the new time from then on; the size that EHLO told holds to the end."""
+    clock = Clock()
+    async with sandbox(tmp_path, clock, idle_s=60, max_size=5000) as running:
+        peer = await connect(running.port)
+        await peer.hears(b"220 ")
+        running.factory.apply(Sandbox(idle_s=10, max_size=2000, max_connections=1))
+        peer.say(b"EHLO me\r\n")
+        assert b"SIZE 5000" in await peer.hears(b"ENHANCEDSTATUSCODES\r\n")
+        refused = await connect(running.port)
+        await refused.hears(b"421 ")
+        clock.advance(10)
+        assert b"421 4.4.2 " in await peer.hears(b"silent for too long\r\n")
+        peer.transport.loseConnection()
+        await running.factory.connections.all_gone()
+        later = await connect(running.port)
+        later.say(b"EHLO me\r\n")
+        assert b"SIZE 2000" in await later.hears(b"ENHANCEDSTATUSCODES\r\n")
 
 
 @pytest_twisted.ensureDeferred

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netlabsvc import config
+from netlabsvc import config, toml
 
 MANUAL = Path(__file__).parents[2] / "etc" / "netlab.toml"
 
@@ -68,6 +68,36 @@ def test_the_manual_lists_every_key_at_its_default() -> None:
             assert before.startswith("#"), f"no comment above {line!r}"
 
 
+def test_the_manual_marks_what_a_reload_can_change() -> None:
+    """(reload) stands at the end of the comment of each such key, and at no other."""
+    text = MANUAL.read_text("utf-8")
+    lines = text.splitlines()
+    above = {".".join(path): lines[n - 2] for path, n in toml.key_lines(text).items()}
+    marked = {path for path in config.KEYS if above[path].endswith("(reload)")}
+    assert marked == {path for path, k in config.KEYS.items() if k.live}
+
+
+def test_a_source_is_read_again_where_the_daemon_began(tmp_path: Path) -> None:
+    """Relative paths start there; flags and environment go on to override the file."""
+    (tmp_path / "lab.toml").write_text('[chat]\nrate = 5\nburst = 5\n[web]\nroot = "www"\n')
+    (tmp_path / "www").mkdir()
+    environ, flags = {"NETLAB_CHAT_BURST": "7"}, {"chat-mode": "echo"}
+    loaded = config.Source(Path("lab.toml"), environ, flags, tmp_path).load_again()
+    assert (loaded.chat.rate, loaded.chat.burst, loaded.chat.mode) == (5.0, 7, "echo")
+    assert loaded.settings["chat.rate"].source == f"{tmp_path / 'lab.toml'}:2"
+
+
+def test_what_cannot_be_read_again_is_told(tmp_path: Path) -> None:
+    """A daemon without a file, one whose file is no file on a disk, one whose file has gone."""
+    for file, words in (
+        (None, "no file to read again; --config names one"),
+        (Path("/dev/null"), "no regular file"),
+        (Path("gone.toml"), "No such file"),
+    ):
+        with pytest.raises(config.ConfigError, match=words):
+            config.Source(file, {}, {}, tmp_path).load_again()
+
+
 def test_every_key_has_its_own_variable_and_flag() -> None:
     """No two keys share an environment variable or a flag."""
     keys = list(config.KEYS.values())
@@ -112,6 +142,8 @@ def test_all_mistakes_of_a_file_are_told_together(tmp_path: Path) -> None:
         ('"" = 3\n', "FILE:1: unknown key "),
         ('"a\\U00000041" = 1\n', "FILE:1: unknown key aA"),
         ('[web]\nroot = "/no/such/place"\n', "no such directory"),
+        (f"seed = {'1' * 5000}\n", "FILE: not valid TOML: Exceeds the limit"),
+        (f"seed = {'[' * 5000}\n", "FILE: not valid TOML: maximum recursion"),
     ],
 )
 def test_a_mistake_names_what_would_be_right(tmp_path: Path, text: str, message: str) -> None:

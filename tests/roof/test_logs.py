@@ -13,10 +13,10 @@ from zope.interface import implementer
 from netlabsvc.logs import Batch, Observer
 
 
-def logged(format: str, *events: LogEvent) -> list[str]:
+def logged(format: str, *events: LogEvent, level: str = "info") -> list[str]:
     """The lines that an observer writes for some events."""
     written: list[bytes] = []
-    observer = Observer(written.append, format)
+    observer = Observer(written.append, format, level)
     for event in events:
         observer(event)
     return b"".join(written).decode().splitlines()
@@ -113,3 +113,37 @@ def test_twisted_itself_is_heard_from_warnings_on() -> None:
     assert logged("text", {**said, "log_level": LogLevel.info}) == []
     (line,) = logged("text", {**said, "log_level": LogLevel.error})
     assert "twisted: ERROR: hm" in line
+
+
+def test_the_level_says_what_is_shown() -> None:
+    """What is said in the chat is info; debug adds what Twisted says of its own working."""
+    batch = event("{batch}", batch=Batch([("said", {})]))
+    mine = [{**event(name), "log_level": level} for name, level in LEVELS.items()]
+    twisted = {"log_namespace": "twisted.web", "log_time": 0.0, "log_format": "twisted"}
+    events = (batch, *mine, {**twisted, "log_level": LogLevel.info})
+    shown = {
+        level: [line.split()[-1] for line in logged("text", *events, level=level)]
+        for level in ("debug", "info", "warn", "error")
+    }
+    assert shown == {
+        "debug": ["said", "info", "warn", "error", "critical", "twisted"],
+        "info": ["said", "info", "warn", "error", "critical"],
+        "warn": ["warn", "error", "critical"],
+        "error": ["error", "critical"],
+    }
+
+
+LEVELS = {name: LogLevel.levelWithName(name) for name in ("info", "warn", "error", "critical")}
+
+
+def test_level_and_format_change_while_it_runs() -> None:
+    """From the next event on."""
+    written: list[bytes] = []
+    observer = Observer(written.append, "text")
+    observer.level = "warn"
+    observer(event("hidden"))
+    observer.level = "info"
+    observer.set_format("json")
+    observer(event("shown"))
+    assert [json.loads(line)["msg"] for line in written] == ["shown"]
+    assert observer.level == "info"

@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 TWISTD = Path(sys.executable).with_name("twistd")
 NETLAB = Path(sys.executable).with_name("netlab")
@@ -82,7 +83,7 @@ class Daemon:
         self._reader.join(PATIENCE_S)
         return status
 
-    def __enter__(self) -> Daemon:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

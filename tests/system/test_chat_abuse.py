@@ -313,11 +313,15 @@ def test_a_room_that_is_silent_costs_nothing(tmp_path: Path) -> None:
         assert lines > 100
         crowd.run(lambda: all(voice.heard.count(b"x\n") == lines for voice in crowd.voices))
         crowd.send(crowd.voices[0], b"in the middle of")
-        crowd.rest(0.5)
-        woken = times_woken(hub)
-        crowd.rest(2)
+        woken = []
+        for _ in range(6):  # on a busy machine it takes a while until all is said
+            before = times_woken(hub)
+            crowd.rest(2)
+            woken.append(times_woken(hub) - before)
+            if woken[-1] < 12:
+                break
+        assert woken[-1] < 12, woken
         assert not any(voice.ended for voice in crowd.voices)
-        assert times_woken(hub) - woken < 12
 
 
 def test_a_request_of_http_is_a_text_to_talk_about(hub: Daemon) -> None:

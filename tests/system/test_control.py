@@ -77,6 +77,8 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("put", "/v1/udp/impair"): {"loss": "30%"},
     ("post", "/v1/chat/kick"): {"who": "guest1", "reason": "test"},
     ("post", "/v1/shutdown"): {"reason": "test"},
+    ("put", "/v1/loglevel"): {"level": "warn"},
+    ("post", "/v1/reload"): {},
 }
 LAST = ["/v1/chat/kick", "/v1/shutdown"]
 
@@ -94,7 +96,10 @@ def operations() -> list[tuple[str, str, dict[str, Any]]]:
 
 def test_every_answer_is_as_the_openapi_file_says(tmp_path: Path) -> None:
     """Each operation is called once, and its answer held against its schema."""
-    with Daemon(tmp_path) as daemon, client(daemon):
+    file = tmp_path / "netlab.toml"
+    file.write_text("")
+    with Daemon(tmp_path, f"--config={file}") as daemon, client(daemon):
+        file.write_text("[chat]\nrate = 5\nport = 1\n[udp]\nloss = 0.5\n")
         for method, path, operation in operations():
             body = SAMPLES.get((method, path))
             real = path.replace("{address}", "10.9.8.7")

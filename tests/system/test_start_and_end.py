@@ -195,12 +195,17 @@ def test_a_sound_configuration_passes_check_config(tmp_path: Path) -> None:
         ("-n --pidfile= --logfile no/x netlab --services chat --chat-port 0", "", "log no/x: No"),
         ("--pidfile= --logfile no/x netlab --services chat --chat-port 0", "", "log no/x: No"),
         ("--pidfile= --logfile - netlab --services chat --chat-port 0", "", "has no stdout"),
+        (
+            "--syslog -n --pidfile= netlab --log-level warn --chat-port 0",
+            "",
+            "level = warn: the log",
+        ),
     ],
 )
 def test_what_cannot_be_written_is_one_line(
     tmp_path: Path, options: str, redirection: str, words: str
 ) -> None:
-    """A full disk, a closed stdout, a log in no directory: status 1 and no traceback."""
+    """A full disk, a closed stdout, a log in no directory or not ours: status 1, no traceback."""
     ended = subprocess.run(
         ["sh", "-c", f"exec {TWISTD} {options} {redirection}"],
         cwd=tmp_path,

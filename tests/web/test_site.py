@@ -76,3 +76,28 @@ def test_a_root_that_is_not_there(clock: Clock, tmp_path: Path) -> None:
     """A missing directory is told when the site is built."""
     with pytest.raises(FileNotFoundError):
         site.build(tmp_path / "none", Settings(), {}, clock)
+
+
+def test_new_settings_hold_from_the_next_request_on(
+    factory: site.Site, visit: Any, tmp_path: Path
+) -> None:
+    """Another root, listings, and fewer connections; who is connected stays."""
+    visitor, other = visit(), visit()
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / "page.html").write_bytes(b"new")
+    factory.prepare(new, Settings(listing=True, max_connections=2))()
+    assert visitor.ask(get("/page.html")).body == b"new"
+    assert visitor.ask(get("/digits.txt")).status == 404
+    assert other.ask(get("/")).status == 200
+    assert visit().response().status == 503
+
+
+def test_settings_that_cannot_be_change_nothing(
+    factory: site.Site, visit: Any, tmp_path: Path
+) -> None:
+    """A root that is no directory is refused before anything is applied."""
+    with pytest.raises(OSError, match="No such"):
+        factory.prepare(tmp_path / "nowhere", Settings(listing=True))
+    assert visit().ask(get("/digits.txt")).status == 200
+    assert visit().ask(get("/sub/")).status == 403
