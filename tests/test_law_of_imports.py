@@ -153,8 +153,9 @@ def test_a_command_knows_one_room() -> None:
 
 
 def test_only_the_session_runs_commands() -> None:
-    """The hub does not know the commands; the session calls them."""
+    """The hub does not know the commands, nor the console its orders; who runs them does."""
     assert all(t != "netlabsvc.chat.commands" for _, t in imports("chat.hub"))
+    assert all(t != "netlabsvc.control.orders" for _, t in imports("control.console"))
 
 
 def test_the_ground_floor_stands_without_twisted() -> None:

@@ -218,6 +218,7 @@ class Console:
         What other clients said comes when one is no longer alone with somebody.
         """
         self.focus, self.alone = client, alone
+        self.last = client if alone else self.last
         return self.show_kept(client if alone else None)
 
     def speak(self, text: str) -> list[Action]:
@@ -270,10 +271,14 @@ class Console:
         if not self.connected:
             return "not connected"
         here = len(self.here())
-        parts = [f"mode {self.mode}", f"{here} client{'' if here == 1 else 's'}"]
-        if self.last is not None and not self.last.gone:
-            parts.append(f"reply goes to {self.last}")
-        return " | ".join([*parts, *filter(None, [str(self.unread)])])
+        reply = self.last is not None and not self.last.gone
+        parts = (
+            f"mode {self.mode}",
+            f"{here} client{'' if here == 1 else 's'}",
+            str(self.unread),
+            f"reply goes to {self.last}" if reply else "",
+        )
+        return " | ".join(filter(None, parts))
 
     def here(self) -> list[Client]:
         """Who is in the room."""

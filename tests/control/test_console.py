@@ -38,7 +38,9 @@ def test_p2p_keeps_and_counts_what_others_say() -> None:
     assert sitting.hear(2, "bob", "two") == []
     assert sitting.hear(1, "alice", "three") == []
     assert sitting.settle() == ["*** 1 alice 2 unread, 2 bob 1 unread"]
-    assert sitting.console.toolbar().endswith("| 1 alice 2 unread, 2 bob 1 unread")
+    assert sitting.console.toolbar() == (
+        "mode hub | 3 clients | 1 alice 2 unread, 2 bob 1 unread | reply goes to 3 carol"
+    )
     assert sitting.type("next") == ["1 alice: one", "1 alice: three"]
     assert sitting.console.prompt() == "p2p 1 alice> "
     assert sitting.type("next") == ["2 bob: two"]
@@ -122,11 +124,13 @@ def test_in_operator_mode_a_line_needs_somebody() -> None:
 def test_reply_answers_a_line_that_was_seen() -> None:
     """A line that is kept has not been read: it does not turn the answer round."""
     sitting = Sitting(*NAMES)
+    sitting.hear(1, "alice", "hello")
     sitting.type("p2p 3")
+    sitting.type("reply well?")
     sitting.hear(3, "carol", "what is TCP?")
     sitting.hear(1, "alice", "me too")
     sitting.type("reply a protocol")
-    assert sitting.said() == [("chat/tell", "3", "a protocol")]
+    assert sitting.said() == [("chat/tell", "3", "well?"), ("chat/tell", "3", "a protocol")]
 
 
 def test_what_was_shown_is_taken_from_the_desk() -> None:

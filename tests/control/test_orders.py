@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from netlabsvc.chat.hub import MODES
@@ -77,8 +79,11 @@ def test_digits_are_a_number() -> None:
 
 
 def test_help_lists_every_command() -> None:
-    """The table is the only source."""
-    text = "\n".join(Sitting().type("help"))
+    """The table is the only source, and the documentation holds the same list."""
+    shown = Sitting().type("help")
+    document = (Path(__file__).parents[2] / "docs/operator.md").read_text("utf-8")
+    assert "\n".join(line.replace("*** ", "    ", 1) for line in shown[:-1]) in document
+    text = "\n".join(shown)
     for order in orders.ORDERS.values():
         assert f"*** {order.usage()}" in text
         assert order.help in text
