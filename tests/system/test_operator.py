@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -59,6 +60,7 @@ def test_p2p_with_two_while_a_third_one_talks(daemon: Daemon, clients: list[Prog
         screen.until(r"p2p 3 carol> what do you")
         for number in range(2):
             alice.say(b"psst %d\n" % number)
+        screen.until("1 alice 2 unread")
         bob.say(b"me too\n")
         carol.say(b"I am here\n")
         screen.until(r"1 alice 2 unread.*2 bob 1 unread")
@@ -212,6 +214,28 @@ def test_a_console_outlives_its_daemon(tmp_path: Path) -> None:
         assert b"half" not in other.heard
         screen.press("C-d")
         screen.until("ended 0")
+
+
+def test_nothing_is_missed_while_the_connection_is_lost(tmp_path: Path) -> None:
+    """What was said to the new daemon before the console came back is shown when it does."""
+    address = ("--services=chat", "--chat-port=0")
+    with Daemon(tmp_path, *address, free_ports=False) as daemon:
+        running = Program([str(NETLAB), "operator", "--control", str(daemon.control)])
+        daemon.wait_for("here now: 1")
+        with _client(daemon) as nc:
+            nc.say(b"before\n")
+            running.wait_for(b"1 guest1: before\n")
+            running.process.send_signal(signal.SIGSTOP)
+    try:
+        with Daemon(tmp_path, *address, free_ports=False) as daemon, _client(daemon) as nc:
+            nc.say(b"early\n")
+            daemon.wait_for(": early")
+            running.process.send_signal(signal.SIGCONT)
+            running.wait_for(b"clients have new numbers\n")
+            running.wait_for(b"1 guest1: early\n")
+            assert running.heard.count(b"before") == 1
+    finally:
+        running.close()
 
 
 def test_without_a_daemon_it_says_where_it_looked(tmp_path: Path) -> None:
