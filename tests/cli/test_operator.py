@@ -19,6 +19,8 @@ EVENT = (
 class Hostile(BaseHTTPRequestHandler):
     """A daemon that cleans nothing; all it knows is one event."""
 
+    protocol_version = "HTTP/1.1"
+
     def do_GET(self) -> None:
         stream = self.path.startswith("/v1/events")
         body = EVENT if stream else b'{"status": 404, "detail": "there is no /v1/\\u001b"}'
