@@ -28,7 +28,7 @@ GROUND = {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
         *("tally", "transcript", "transparency"),
     },
-    "control": {"events", "router"},
+    "control": {"actions", "console", "events", "orders", "router", "tables", "unread"},
 }
 #: Adapters to Twisted: Twisted, their own room, and what the house offers to every room.
 FIRST = {
@@ -156,8 +156,9 @@ def test_a_command_knows_one_room() -> None:
 
 
 def test_only_the_session_runs_commands() -> None:
-    """The hub does not know the commands; the session calls them."""
+    """The hub does not know the commands, nor the console its orders; who runs them does."""
     assert all(t != "netlabsvc.chat.commands" for _, t in imports("chat.hub"))
+    assert all(t != "netlabsvc.control.orders" for _, t in imports("control.console"))
 
 
 def test_the_ground_floor_stands_without_twisted() -> None:

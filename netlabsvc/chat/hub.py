@@ -131,12 +131,13 @@ class Hub:
         else:
             self._turn.unheard(replace(said, line=self.desk.next_number(seat.number)))
             self._to_the_desk(member, seat, texts)
+            self._rouse()
 
     def echo(self, member: Member, data: bytes, text: str) -> None:
         """The very bytes of a member, back to it; `text` is what the log shows."""
         seat = self.seats[member]
         seat.heard_s = self.now()
-        message = Echo(data, seat.name, member.peer, text)
+        message = Echo(data, seat.name, member.peer, text, seat.number)
         self._turn.unheard(message)
         self._private(message, member)
 
@@ -252,18 +253,20 @@ class Hub:
     # The operator's side.
 
     def find(self, who: str) -> Member:
-        """The member of that name, or else of that number.
+        """The member of that name or number. Digits are a number: anybody may be called 3, and
+        must not get what is meant for number 3.
 
         :raises LookupError: when there is none.
         """
+        if who.isascii() and who.isdigit():
+            member = self.seats.at(int(who[:18]))
+            if member is None:
+                raise LookupError(f"nobody here has the number {who}; /who lists them")
+            return member
         try:
             return self.seats.find(who)
         except ValueError as error:
-            number = int(who) if who.isascii() and who.isdigit() else 0
-            member = self.seats.at(number)
-            if member is None:
-                raise LookupError(str(error)) from None
-            return member
+            raise LookupError(str(error)) from None
 
     def kick(self, member: Member, reason: str = "") -> None:
         """Remove a member; it and the room are told why."""

@@ -148,19 +148,21 @@ class Echo:
     """The very bytes of a client, back to it.
 
     :ivar text: the same, for people.
+    :ivar client: its number.
     """
 
     data: bytes
     name: str
     peer: str
     text: str
+    client: int
 
     def encode(self, style: Style) -> bytes:
         return self.data
 
     def records(self) -> Iterator[Record]:
-        text = f"{self.name} ({self.peer}): {self.text}"
-        yield text, {"event": "said", "name": self.name, "peer": self.peer, "text": self.text}
+        fields = {"event": "said", "client": self.client, "name": self.name, "peer": self.peer}
+        yield f"{self.name} ({self.peer}): {self.text}", {**fields, "text": self.text}
 
     def spoken(self) -> int:
         return 1

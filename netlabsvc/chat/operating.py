@@ -33,6 +33,7 @@ def _line_or_nothing(raw: object) -> str:
 Line = Annotated[str, Rule(read=_line)]
 MaybeLine = Annotated[str, Rule(read=_line_or_nothing)]
 Number = Annotated[int, Rule(bounds=(1, 2**53))]
+MaybeNumber = Annotated[int | None, Rule(bounds=(1, 2**53))]
 
 
 class Operating:
@@ -150,7 +151,7 @@ class Operating:
             if drawer.lines
         ]
 
-    def take(self, client: Number, through: Number | None = None) -> Json:
+    def take(self, client: Number, through: MaybeNumber = None) -> Json:
         return [_waiting(line) for line in self._hub.take(client, through)]
 
     def command(self, line: Line) -> Json:

@@ -5,24 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from unicodedata import east_asian_width
 
+from netlabsvc.control.tables import columns
 from netlabsvc.escape import escape
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
     """Columns as wide as their widest cell; a Chinese character takes two places."""
-    cells = [list(head), *([escape(str(cell)) for cell in row] for row in rows)]
-    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        padded = (
-            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
-        )
-        yield "  ".join(padded).rstrip()
-
-
-def _width(text: str) -> int:
-    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
+    yield from columns([head, *([escape(str(cell)) for cell in row] for row in rows)])
 
 
 def services(status: dict[str, Any]) -> Iterator[str]:

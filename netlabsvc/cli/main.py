@@ -18,6 +18,7 @@ COMMANDS = {
     "mail": "Send a mail and watch the dialogue.",
     "inbox": "Look at the mail that the sandbox took.",
     "ctl": "Look at a running daemon, and tell it what to do.",
+    "operator": "The console of a running daemon.",
     "completion": "Print the script that lets a shell complete all this.",
 }
 
@@ -53,6 +54,7 @@ def main() -> None:
       echo hello | netlab mail --from ada@lab --to bob@lab --subject Hi
       netlab inbox list
       netlab ctl status
+      netlab operator
     """
     # What a terminal's encoding lacks is shown as an escape: no text of others ends a command.
     for stream in (sys.stdout, sys.stderr):

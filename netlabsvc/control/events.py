@@ -26,7 +26,7 @@ from netlabsvc.escape import json_text
 
 #: So many events can be asked for again, as far as their texts have so many characters.
 KEPT = 10_000
-KEPT_CHARACTERS = 4 * 1024 * 1024
+KEPT_CHARACTERS = 1024 * 1024
 _ID = re.compile(r"([0-9a-z]+)-([0-9]{1,18})")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 

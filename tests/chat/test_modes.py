@@ -6,6 +6,7 @@ import pytest
 
 from netlabsvc.chat import commands
 from netlabsvc.chat.desk import MOST_WAITING
+from netlabsvc.chat.hub import Hub
 from support.members import Listener, room
 from support.scripted import Chat
 
@@ -79,12 +80,30 @@ def test_the_log_numbers_the_lines_that_wait_and_an_answer_reaches_one_client() 
     assert ada.lines() == []
 
 
-def test_a_client_is_found_by_name_and_else_by_number() -> None:
-    """A name of digits comes before a number, and whoever is not there is named."""
+def test_a_line_for_the_operator_ends_the_turn() -> None:
+    """An operator who is there reads it at once, though no client hears anything of it."""
+    woken: list[bool] = []
+    hub = Hub(wake=lambda: woken.append(True), now=lambda: 0.0, mode="operator")
+    ada = Listener()
+    hub.attach()
+    hub.enter(ada, "ada")
+    hub.flush()
+    woken.clear()
+    hub.say(ada, ("help",))
+    assert woken == [True]
+    assert [text for message in hub.flush() for text, _ in message.records()] == [
+        "ada (10.0.0.5:1): help"
+    ]
+
+
+def test_a_client_is_found_by_name_or_number() -> None:
+    """Digits are a number: nobody gets what is meant for number 1 by the name 1."""
     hub, (ada, two) = room("ada", "1")
-    assert (hub.find("ada"), hub.find("1"), hub.find("2")) == (ada, two, two)
-    with pytest.raises(LookupError, match="nobody here is called 9"):
+    assert (hub.find("ada"), hub.find("1"), hub.find("2")) == (ada, ada, two)
+    with pytest.raises(LookupError, match="nobody here has the number 9"):
         hub.find("9")
+    with pytest.raises(LookupError, match="nobody here is called eve"):
+        hub.find("eve")
 
 
 def test_what_the_operator_says_reaches_all_in_every_mode() -> None:
