@@ -84,11 +84,11 @@ def ask(what: str | Callable[[Control], Any], path: str = "", **arguments: objec
         control = Control(_paths(ctx))
         return what(control) if callable(what) else control.ask(what, path, arguments)
     except Unreachable as error:
-        _fail(str(error), UNREACHABLE)
+        fail(str(error), UNREACHABLE)
     except Refused as error:
         if ctx.meta.get("json"):
             click.echo(json.dumps(error.document, indent=2, ensure_ascii=False))
-        _fail(str(error), 1)
+        fail(str(error), 1)
 
 
 def show(answer: Any, lines: Callable[[Any], Iterable[str]]) -> None:
@@ -105,6 +105,7 @@ def _paths(ctx: click.Context) -> list[str]:
     return [given] if given else control_sockets(os.environ)
 
 
-def _fail(text: str, status: int) -> NoReturn:
+def fail(text: str, status: int) -> NoReturn:
+    """End the command with one line on stderr."""
     click.echo(f"Error: {escape(text)}", err=True)
     raise SystemExit(status)

@@ -9,7 +9,7 @@ import threading
 
 import click
 
-from netlabsvc.cli.ctl_options import UNREACHABLE
+from netlabsvc.cli.ctl_options import UNREACHABLE, fail
 from netlabsvc.cli.operator_session import Session
 from netlabsvc.control.client import Control, Refused, Unreachable
 from netlabsvc.state import control_sockets
@@ -42,10 +42,10 @@ def command(path: str | None) -> None:
     try:
         control = Control([path] if path else control_sockets(os.environ))
         session = Session(control, _show, terminal=terminal)
-    except (Unreachable, Refused) as error:
-        refusal = click.ClickException(str(error))
-        refusal.exit_code = UNREACHABLE if isinstance(error, Unreachable) else 1
-        raise refusal from None
+    except Unreachable as error:
+        fail(str(error), UNREACHABLE)
+    except Refused as error:
+        fail(str(error), 1)
     if terminal:
         # A pipe need not wait until the line editor is loaded.
         from netlabsvc.cli.operator_terminal import converse
