@@ -19,7 +19,10 @@ GROUND = {
         *("settings", "message", "text", "telnet", "limits", "turn", "roster", "desk", "hub"),
         *("commands", "member", "bans", "operating", "tally"),
     },
-    "udp": {"settings", "ntp", "stamp", "irtt", "classic", "impair", "stats", "probe", "sources"},
+    "udp": {
+        *("settings", "ntp", "stamp", "tlv", "irtt", "parameters", "window", "sessions", "tongue"),
+        *("classic", "impair", "stats", "probe", "sources"),
+    },
     "web": {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
         *("url", "response", "printable", "tally"),
