@@ -19,7 +19,11 @@ GROUND = {
         *("settings", "message", "text", "telnet", "limits", "turn", "roster", "desk", "hub"),
         *("commands", "member", "bans", "operating"),
     },
-    "udp": {"settings", "ntp", "stamp", "irtt", "classic", "impair", "stats", "probe", "sources"},
+    "udp": {
+        *("settings", "ntp", "stamp", "irtt", "classic", "impair", "stats", "probe", "sources"),
+        *("clockfault", "decisions", "fate", "faults", "grammar", "notation", "profiles"),
+        *("shapes", "stages"),
+    },
     "web": {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
         *("url", "response", "printable"),
@@ -34,14 +38,14 @@ GROUND = {
 FIRST = {
     "": {"logs", "connections"},
     "chat": {"outlet", "pressure", "transcript", "room", "session", "framing", "client"},
-    "udp": {"batch", "operating", "reflector", "prober"},
+    "udp": {"batch", "operating", "reflector", "prober", "shelf"},
     "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
     "mail": {"store", "stock", "client", "queue", "sandbox", "inbox", "operating"},
     "control": {"api", "client", "socket", "stream", "witness"},
 }
 #: Modules that know more than one room.
 ROOF = {"": {"config", "daemon", "listeners", "reloading", "service", "tap"}}
-HOUSE_GROUND = {"keys", "escape", "metrics", "routes", "state"}
+HOUSE_GROUND = {"keys", "escape", "metrics", "routes", "state", "toml"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 #: The one module that may import a third-party package.
 WRAPPERS = {
