@@ -113,9 +113,9 @@ def _split(part: Piece) -> list[Piece]:
 def _no_head(word: Piece) -> Exception:
     name = word.partition("=")[0].text
     if name in _WORDS:
-        return word.mistake(f"which way? up {word.text}, down {word.text} or both {word.text}")
+        return word.mistake(f"which way? up {word.shown}, down {word.shown} or both {word.shown}")
     if name in clockfault.WORDS:
-        return word.mistake(f"whose? clock {word.text}")
+        return word.mistake(f"whose? clock {word.shown}")
     if name == "off":
         return word.mistake("off stands alone, without any other part")
     return unknown(word, "direction", HEADS)
@@ -265,7 +265,7 @@ def _delay(piece: Piece) -> Delay:
 def _reorder(piece: Piece) -> Reorder | None:
     share, hold = piece.partition(":")
     if hold is None:
-        raise piece.mistake(f"for how long are they held back? {piece.text}:10ms")
+        raise piece.mistake(f"for how long are they held back? {piece.shown}:10ms")
     read, hold_ns = probability(share), time_ns(hold)
     return Reorder(read, hold_ns) if read and hold_ns else None
 

@@ -84,6 +84,9 @@ class Path:
         self._record = record
         self._chances: dict[str, Random] = {}
         self._stages: dict[str, Stage] = {}
+        #: Draws whether the next packet is lost, where nothing else can befall it and nobody
+        #: records; else None. For each packet either this is called, or `pass_through`.
+        self.loses: Callable[[], bool] | None = None
         self.change(faults)
 
     def change(self, faults: Direction) -> None:
@@ -101,6 +104,8 @@ class Path:
         present = [f.name for f in fields(Direction) if getattr(faults, f.name)]
         self._stages = {name: kept.get(name) or self._made(name) for name in present}
         self._order = list(self._stages.values())
+        only = self._order[0] if len(self._order) == 1 and self._record is None else None
+        self.loses = only.decide if isinstance(only, Losing) else None
 
     def _made(self, name: str) -> Stage:
         setting = getattr(self.faults, name)
@@ -120,15 +125,6 @@ class Path:
         """Whether every packet passes as it is, at once: there is nothing to ask."""
         return not self._stages
 
-    @property
-    def loses(self) -> Callable[[], bool] | None:
-        """Whether the next packet is lost, where nothing else can befall it and nobody records.
-
-        None in all other cases. For each packet either this is called, or `pass_through`.
-        """
-        only = self._order[0] if len(self._order) == 1 and self._record is None else None
-        return only.decide if isinstance(only, Losing) else None
-
     def pass_through(
         self, now_ns: int, number: int, datagram: bytes, deed: Deed | None = None
     ) -> list[Packet]:
@@ -138,6 +134,8 @@ class Path:
         :param number: the request's, for the record.
         :param deed: what the fate script says of it.
         """
+        if deed is None and self.loses is not None:
+            return [] if self.loses() else [(0, datagram)]
         note = partial(self._note, number) if self._record else None
         packets = [(0, datagram)]
         if deed:

@@ -31,9 +31,12 @@ class Mistake(ValueError):
 
     def __init__(self, where: str, word: str, problem: str) -> None:
         self.where, self.word, self.problem = where, word, problem
-        shown = word if len(word) <= _SHOWN else word[:_SHOWN] + "..."
-        quoted = f'"{escape(shown)}": ' if word else ""
-        super().__init__(f"{where}: {quoted}{problem}")
+        quoted = f'"{_short(word)}": ' if word else ""
+        super().__init__(escape(f"{where}: {quoted}{problem}"))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
 def column(at: int) -> str:
@@ -55,6 +58,11 @@ class Piece:
 
     def mistake(self, problem: str) -> Mistake:
         return Mistake(self.place(self.at), self.text, problem)
+
+    @property
+    def shown(self) -> str:
+        """The text for a message, which does not grow with it."""
+        return _short(self.text)
 
     def cut(self, start: int, end: int | None = None) -> Piece:
         """A part of this one, without white space at its ends."""
@@ -103,7 +111,7 @@ def time_ns(piece: Piece, *, signed: bool = False, limit_ns: int = MAX_DELAY_NS)
         raise piece.mistake("a time is a number with its unit (ns, us, ms, s), such as 20ms")
     number, unit = Decimal(match[1]), match[2] or ""
     if unit not in _TIMES and not (number == 0 and not unit):
-        raise piece.mistake(f"a time needs its unit (ns, us, ms, s), such as {match[1]}ms")
+        raise piece.mistake(f"a time needs its unit (ns, us, ms, s), such as {_short(match[1])}ms")
     if number.is_signed() and not signed:
         raise piece.mistake(f"less than 0: take 0s to {written_time(limit_ns)}")
     exact = number * _TIMES.get(unit, 1)

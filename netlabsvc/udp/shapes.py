@@ -72,6 +72,8 @@ def delays(delay: Delay, draw: Callable[[], float]) -> Callable[[], int]:
     share = correlated(delay.correlation, draw) if delay.correlation else draw
 
     def next_delay_ns() -> int:
-        return round(min(max(at(min(max(share(), _LOW), _HIGH)), 0.0), MAX_DELAY_NS))
+        u = share()
+        delay_ns = at(u if _LOW <= u <= _HIGH else min(max(u, _LOW), _HIGH))
+        return round(delay_ns) if 0 <= delay_ns <= MAX_DELAY_NS else MAX_DELAY_NS * (delay_ns > 0)
 
     return next_delay_ns

@@ -185,19 +185,22 @@ class Delaying:
 
     def __init__(self, delay: Delay, chance: Random, of_copies: Random) -> None:
         self._fifo = delay.fifo
-        self._delays = delays(delay, chance.random), delays(delay, of_copies.random)
+        self._next_ns = delays(delay, chance.random)
+        self._next_of_copies_ns = delays(delay, of_copies.random)
         self._left_ns = 0
 
     def __call__(self, now_ns: int, packets: list[Packet], note: Note | None) -> list[Packet]:
-        drawn = [self._delays[0]()] + [self._delays[1]() for _ in packets[1:]]
+        drawn_ns = self._next_ns()
         later = []
         for copy, (delay_ns, datagram) in enumerate(packets):
-            wait_ns = drawn[copy]
+            if copy:
+                drawn_ns = self._next_of_copies_ns()
+            wait_ns = drawn_ns
             if self._fifo:
                 wait_ns = max(wait_ns, self._left_ns - now_ns - delay_ns)
                 self._left_ns = now_ns + delay_ns + wait_ns
             if note:
-                note("delay", "delayed", copy=copy, drawn_ns=drawn[copy], applied_ns=wait_ns)
+                note("delay", "delayed", copy=copy, drawn_ns=drawn_ns, applied_ns=wait_ns)
             later.append((delay_ns + wait_ns, datagram))
         return later
 
@@ -206,17 +209,17 @@ class Reordering:
     """A share of packets is held back for a fixed time, and may be overtaken: one draw."""
 
     def __init__(self, reorder: Reorder, chance: Random, of_copies: Random) -> None:
-        self._reorder = reorder
-        self._draws = chance.random, of_copies.random
+        self._share, self._hold_ns = reorder.share, reorder.hold_ns
+        self._draw, self._draw_of_copies = chance.random, of_copies.random
 
     def __call__(self, now_ns: int, packets: list[Packet], note: Note | None) -> list[Packet]:
-        share, hold_ns = self._reorder.share, self._reorder.hold_ns
-        held = [self._draws[0]() < share] + [self._draws[1]() < share for _ in packets[1:]]
+        held = self._draw() < self._share
         later = []
         for copy, (delay_ns, datagram) in enumerate(packets):
-            wait_ns = hold_ns if held[copy] else 0
+            if copy:
+                held = self._draw_of_copies() < self._share
+            wait_ns = self._hold_ns if held else 0
             if note:
-                verdict = "held-back" if held[copy] else "in-turn"
-                note("reorder", verdict, copy=copy, applied_ns=wait_ns)
+                note("reorder", "held-back" if held else "in-turn", copy=copy, applied_ns=wait_ns)
             later.append((delay_ns + wait_ns, datagram))
         return later
