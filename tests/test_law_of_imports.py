@@ -21,7 +21,9 @@ GROUND = {
     },
     "udp": {
         *("settings", "ntp", "stamp", "tlv", "irtt", "parameters", "window", "sessions", "tongue"),
-        *("classic", "impair", "stats", "probe", "sources"),
+        *("classic", "impair", "stats", "probe", "sources", "buckets", "counts", "timeline"),
+        *("clockfault", "decisions", "fate", "faults", "grammar", "notation", "profiles"),
+        *("shapes", "stages"),
     },
     "web": {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
@@ -37,7 +39,7 @@ GROUND = {
 FIRST = {
     "": {"logs", "connections", "notify", "pulse"},
     "chat": {"outlet", "pressure", "transcript", "room", "session", "framing", "client"},
-    "udp": {"batch", "operating", "reflector", "prober"},
+    "udp": {"batch", "kernel", "operating", "port", "reflector", "prober", "shelf", "timer"},
     "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
     "mail": {"store", "stock", "client", "queue", "sandbox", "inbox", "operating"},
     "control": {"api", "client", "socket", "stream", "witness"},
@@ -46,7 +48,7 @@ FIRST = {
 ROOF = {
     "": {"activation", "config", "daemon", "health", "listeners", "reloading", "service", "tap"}
 }
-HOUSE_GROUND = {"keys", "escape", "metrics", "routes", "state"}
+HOUSE_GROUND = {"keys", "escape", "metrics", "routes", "state", "toml"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 #: The one module that may import a third-party package.
 WRAPPERS = {

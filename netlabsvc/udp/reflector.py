@@ -21,7 +21,9 @@ from twisted.logger import Logger
 
 from netlabsvc.connections import host_port
 from netlabsvc.metrics import Metric, counter, counter_by
-from netlabsvc.udp import classic, impair
+from netlabsvc.udp import classic
+from netlabsvc.udp.faults import Bernoulli, Direction
+from netlabsvc.udp.impair import Path
 from netlabsvc.udp.settings import Settings
 from netlabsvc.udp.sources import ANSWERING_PORTS, is_unicast
 
@@ -74,7 +76,7 @@ class Reflector(DatagramProtocol):
         self.counts = Counts()
         self._now_ns = now_ns
         self._settings = settings
-        self._chance = impair.chance(seed, "up", "loss")
+        self._up = Path("up", Direction(), seed)
         self.loss = settings.loss
         self._refused_ports = set(ANSWERING_PORTS)
         self._limit_bytes = classic.MAX_IPV4_BYTES
@@ -96,7 +98,7 @@ class Reflector(DatagramProtocol):
     @loss.setter
     def loss(self, probability: float) -> None:
         self._loss = probability
-        self._up = impair.chain([impair.loss(probability, self._chance)])
+        self._up.change(Direction(loss=Bernoulli(probability) if probability else None))
 
     def listen(self, reactor: Any, host: str, port: int) -> udp.Port:
         """Open the socket; called once. ``getHost()`` tells the port where 0 was asked for.
@@ -148,7 +150,7 @@ class Reflector(DatagramProtocol):
 
     def _answer(self, request: bytes) -> list[bytes]:
         now_ns = self._now_ns()
-        packets = self._up(now_ns, request)
+        packets = self._up.pass_through(now_ns, self.counts.received, request)
         if not packets:
             self.counts.impaired += 1
         replies = []

@@ -1,37 +1,81 @@
-"""The faults: seeded, independent of each other, and as frequent as they say."""
+"""The path: seeded, each stage independent of every other, and changed while it runs."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from math import exp, fsum, lgamma, log
+from itertools import permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlabsvc.udp.impair import Packet, Stage, chain, chance, loss
+from netlabsvc.udp.decisions import Decision
+from netlabsvc.udp.fate import Deed
+from netlabsvc.udp.grammar import parse
+from netlabsvc.udp.impair import Path, chance
+
+MS = 1_000_000
+#: Each stage in the text form, as it is switched on in turn.
+STAGES = {
+    "rate": "rate=100kbit/s queue=3",
+    "loss": "loss=30%",
+    "loss in bursts": "loss=ge(p=20%,r=40%,h=10%)",
+    "corrupt": "corrupt=40%:3bit",
+    "duplicate": "dup=40%",
+    "delay": "delay=20ms~5ms:normal",
+    "correlated delay": "delay=9ms~5ms corr=80% fifo",
+    "reorder": "reorder=30%:50ms",
+}
 
 
-def lost(stage: Stage, count: int) -> list[int]:
-    """The numbers, from 0, of the packets that a stage lost."""
-    return [n for n in range(count) if not stage(0, b"%d" % n)]
+def path(words: str, seed: int = 1, direction: str = "up") -> Path:
+    return Path(direction, parse(f"up {words}").up, seed)
 
 
-def twice(now_ns: int, datagram: bytes) -> list[Packet]:
-    """A stage that duplicates; the copy is 5 ns late."""
-    return [(0, datagram), (5, datagram)]
+def lost(under: Path, count: int) -> list[int]:
+    """The numbers, from 0, of the packets that are lost on a path."""
+    return [n for n in range(count) if not under.pass_through(n * MS, n, b"%d" % n)]
 
 
-def slow(now_ns: int, datagram: bytes) -> list[Packet]:
-    """A stage that delays by 10 ns and writes down when a packet entered it."""
-    return [(10, b"%s@%d" % (datagram, now_ns))]
+def recorded(words: str, count: int = 300, deeds: dict[int, Deed] | None = None) -> list[Decision]:
+    """What is decided about packets that come every 3 ms."""
+    seen: list[Decision] = []
+    under = Path("up", parse(f"up {words}").up, 1, record=seen.append)
+    for n in range(count):
+        under.pass_through(n * 3 * MS, n, b"datagram", (deeds or {}).get(n))
+    return seen
+
+
+def drawn(decisions: list[Decision], stage: str) -> dict[int, object]:
+    """What chance decided in a stage, by packet; copies draw for themselves."""
+    return {
+        d.number: (d.verdict, d.drawn_ns, d.bits)
+        for d in decisions
+        if d.stage == stage and d.copy == 0
+    }
 
 
 def test_the_same_seed_loses_the_same_packets_for_ever() -> None:
     """A recorded experiment can be repeated: these numbers were drawn once and must not change."""
-    assert lost(loss(0.3, chance(1, "up", "loss")), 20) == [2, 8, 9, 10, 11, 18]
-    assert lost(loss(0.3, chance(2, "up", "loss")), 20) == [0, 3, 7, 10, 13, 16, 18, 19]
+    assert lost(path("loss=30%"), 20) == [2, 8, 9, 10, 11, 18]
+    assert lost(path("loss=30%", seed=2), 20) == [0, 3, 7, 10, 13, 16, 18, 19]
+    assert lost(path("loss=ge(p=20%,r=40%)"), 20) == [4, *range(9, 17), 19]
+
+
+@pytest.mark.parametrize(
+    ("shape", "delays_ns"),
+    [
+        ("uniform", [18114064, 21480657, 22769691]),
+        ("normal", [17540661, 21900518, 23809985]),
+        ("lognormal", [17189727, 21306439, 23407100]),
+        ("pareto", [17312103, 19735548, 21573294]),
+    ],
+)
+def test_the_same_seed_draws_the_same_delays_for_ever(shape: str, delays_ns: list[int]) -> None:
+    """To the nanosecond, in every version of Python."""
+    under = path(f"delay=20ms~5ms:{shape} corr=25%")
+    assert [under.pass_through(0, n, b"")[0][0] for n in range(3)] == delays_ns
 
 
 def test_another_process_draws_the_same() -> None:
@@ -49,47 +93,105 @@ def test_another_process_draws_the_same() -> None:
     assert outputs == {b"%d\n" % chance(7, "up", "loss").getrandbits(64)}
 
 
-def test_seed_direction_and_stage_each_have_their_own_stream() -> None:
+def test_seed_direction_stage_and_reflector_each_have_their_own_stream() -> None:
     """No two of them share a generator, not even where their texts run together."""
     names = [(1, "up", "loss"), (2, "up", "loss"), (1, "down", "loss"), (1, "up", "delay")]
-    assert len({chance(*name).random() for name in names}) == len(names)
+    streams = {chance(*name).random() for name in names} | {
+        chance(1, "up", "loss", "irtt").random()
+    }
+    assert len(streams) == len(names) + 1
+    ways = [lost(Path(way, parse("up loss=50%").up, 1), 50) for way in ("up", "down")]
+    assert ways[0] != ways[1]
 
 
-@given(st.integers(), st.floats(0, 1), st.permutations([twice, slow]))
-def test_other_stages_do_not_change_who_is_lost(
-    seed: int, probability: float, behind: list[Stage]
-) -> None:
-    """Stages added behind the loss, in any order, leave its decisions as they were."""
-    alone = lost(loss(probability, chance(seed, "up", "loss")), 50)
-    together = lost(chain([loss(probability, chance(seed, "up", "loss")), *behind]), 50)
-    assert alone == together
+@pytest.mark.parametrize(("switched", "watched"), permutations(STAGES, 2))
+def test_no_switch_changes_what_another_stage_draws(switched: str, watched: str) -> None:
+    """With one more stage on, before or behind, each packet still meets what it met before."""
+    stage = watched.split()[-1] if "delay" in watched else watched.split()[0]
+    if stage in switched:
+        pytest.skip("two settings of one stage")
+    alone = drawn(recorded(STAGES[watched]), stage)
+    beside = drawn(recorded(f"{STAGES[watched]} {STAGES[switched]}"), stage)
+    assert len(beside) > 50
+    assert beside == {number: alone[number] for number in beside}
 
 
-def test_stages_stand_one_behind_the_other() -> None:
-    """Delays add up, copies go on singly, and each stage sees the time at which a packet enters."""
-    assert chain([twice, slow])(100, b"x") == [(10, b"x@100"), (15, b"x@105")]
-    assert chain([])(100, b"x") == [(0, b"x")]
+def test_a_scripted_packet_does_not_change_what_the_others_draw() -> None:
+    """Whatever the script does to the 5th packet, the random stages treat the rest as before."""
+    words = " ".join(STAGES[s] for s in ("loss", "corrupt", "duplicate", "delay", "reorder"))
+    before = recorded(words)
+    for deed in (Deed("drop"), Deed("corrupt"), Deed("duplicate"), Deed("delay", 7)):
+        after = recorded(words, deeds={5: deed})
+        assert [d for d in after if d.number != 5] == [d for d in before if d.number != 5]
+        assert [d.stage for d in after if d.number == 5] == ["fate"]
 
 
-@pytest.mark.parametrize(("probability", "expected"), [(0.0, []), (1.0, [*range(100)])])
-def test_never_and_always_are_exact(probability: float, expected: list[int]) -> None:
-    """0 loses nothing at all, 1 loses everything."""
-    assert lost(loss(probability, chance(3, "up", "loss")), 100) == expected
+@given(st.integers(), st.integers(0, 10**12), st.sampled_from(list(STAGES.values())))
+def test_the_same_seed_and_arrivals_decide_the_same(seed: int, now_ns: int, words: str) -> None:
+    """Two paths with one seed give the same packets; one that records gives them too."""
+    seen: list[Decision] = []
+    faults = parse(f"up {words}").up
+    one, two = Path("up", faults, seed), Path("up", faults, seed, record=seen.append)
+    for n in range(20):
+        assert one.pass_through(now_ns + n, n, b"ab") == two.pass_through(now_ns + n, n, b"ab")
+    assert {d.number for d in seen} == set(range(20))
 
 
-def binomial_p_value(hits: int, n: int, p: float) -> float:
-    """The exact two-sided test: twice the smaller of the two tails that begin at `hits`."""
+def test_stages_stand_in_their_order() -> None:
+    """A packet meets rate, loss, corrupt, duplicate, delay, reorder; its delays add up."""
+    words = "reorder=100%:1ms delay=5ms dup=100% corrupt=100% loss=0.0001% rate=1Mbit/s"
+    seen = recorded(words, count=1)
+    order = ["rate", "loss", "corrupt", "duplicate", "delay", "delay", "reorder", "reorder"]
+    assert [d.stage for d in seen] == order
+    [(first_ns, first), (second_ns, second)] = path(words).pass_through(0, 1, b"datagram")
+    assert first_ns == second_ns == (8 + 28) * 8 * 1000 + 6 * MS
+    assert first == second != b"datagram"
 
-    def weight(k: int) -> float:
-        ways = lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
-        return exp(ways + k * log(p) + (n - k) * log(1 - p))
 
-    low, high = fsum(map(weight, range(hits + 1))), fsum(map(weight, range(hits, n + 1)))
-    return min(1.0, 2 * min(low, high))
+def test_a_path_says_what_it_does() -> None:
+    """Nothing, only losing (with the same stream as the long way), or more."""
+    assert path("loss=0%").idle
+    assert path("loss=0%").pass_through(0, 1, b"x") == [(0, b"x")]
+    assert not path("loss=1%").idle
+    short = path("loss=30%").loses
+    assert short is not None
+    assert [n for n in range(50) if short()] == lost(path("loss=30%"), 50)
+    assert path("loss=30% delay=1ms").loses is None
+    assert path("dup=30%").loses is None
+    assert Path("up", parse("up loss=3%").up, 1, record=print).loses is None
 
 
-def test_loss_is_as_frequent_as_it_says() -> None:
-    """100 000 decisions at 30 % pass an exact binomial test for 30 % and fail one for 31 %."""
-    hits = len(lost(loss(0.3, chance(20, "up", "loss")), 100_000))
-    assert binomial_p_value(hits, 100_000, 0.30) > 0.001
-    assert binomial_p_value(hits, 100_000, 0.31) < 0.001
+def test_a_change_goes_on_in_the_same_sequence() -> None:
+    """Another loss is drawn from where the generator is; a stage that stays goes on whole."""
+    under, draws = path("loss=every(5) rate=1Mbit/s"), chance(1, "up", "loss")
+    assert lost(under, 13) == [4, 9]
+    under.change(parse("up loss=every(5) dup=100%").up)
+    assert lost(under, 13) == [1, 6, 11]
+    for share in ("30%", "80%", "10%"):
+        under.change(parse(f"up loss={share}").up)
+        expected = [n for n in range(50) if draws.random() < float(share[:-1]) / 100]
+        assert lost(under, 50) == expected
+    under.change(parse("off").up)
+    assert under.idle
+
+
+@pytest.mark.parametrize(
+    ("deed", "delays"),
+    [
+        (Deed("drop"), []),
+        (Deed("deliver"), [0]),
+        (Deed("duplicate"), [0, 0]),
+        (Deed("delay", 1_200 * MS), [1_200 * MS]),
+    ],
+)
+def test_a_script_has_the_last_word(deed: Deed, delays: list[int]) -> None:
+    """What it says happens, exactly, whatever chance would have done."""
+    under = path("loss=100% dup=100% delay=1s")
+    assert under.pass_through(0, 1, b"x", deed) == [(ns, b"x") for ns in delays]
+
+
+def test_a_scripted_corruption_turns_one_bit_over() -> None:
+    """One bit differs, by the seed; an empty datagram has none."""
+    [(delay_ns, changed)] = path("loss=0%").pass_through(0, 1, b"\0" * 8, Deed("corrupt"))
+    assert (delay_ns, int.from_bytes(changed, "big").bit_count()) == (0, 1)
+    assert path("loss=9%").pass_through(0, 1, b"", Deed("corrupt")) == [(0, b"")]

@@ -32,13 +32,14 @@ STAMP = b"1700000000123 "
 
 
 def test_new_settings_go_on_in_the_same_sequence() -> None:
-    """Another loss is drawn from where the generator is; the same loss keeps an operator's."""
+    """Another loss is drawn from where the generator is, which rests while there is none; the same
+    loss keeps an operator's."""
     reflector = Reflector(Settings(loss=0.3), 1, now_ns=lambda: NOW_NS)
     draws = chance(1, "up", "loss")
     for loss in (0.3, 0.8, 0.0, 1.0, 0.5):
         reflector.apply(Settings(loss=loss))
         lost = [not reflector.replies(b"x", "127.0.0.1", 50000) for _ in range(50)]
-        assert lost == [draws.random() < loss for _ in range(50)]
+        assert lost == [loss > 0 and draws.random() < loss for _ in range(50)]
     reflector.loss = 1.0
     reflector.apply(Settings(loss=0.5))
     assert (reflector.loss, reflector.replies(b"x", "127.0.0.1", 50000)) == (1.0, [])
