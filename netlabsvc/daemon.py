@@ -6,7 +6,6 @@ import json
 import os
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +17,7 @@ from netlabsvc.control.events import Event
 from netlabsvc.control.stream import Stream
 from netlabsvc.reloading import Change, written
 from netlabsvc.routes import Json, Problem, Route, Rule
+from netlabsvc.times import rfc3339
 
 if TYPE_CHECKING:
     from netlabsvc.service import Lab
@@ -51,7 +51,7 @@ class Operating:
         return {
             "version": __version__,
             "pid": os.getpid(),
-            "started": datetime.fromtimestamp(lab.started_s, UTC).isoformat(timespec="seconds"),
+            "started": rfc3339(lab.started_s),
             "uptime_s": round(time.time() - lab.started_s, 3),
             "state": "stopping" if lab.stopping else "ready",
             "state_dir": lab.config.daemon.state_dir,

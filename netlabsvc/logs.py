@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
 from netlabsvc.escape import escape
+from netlabsvc.times import rfc3339
 
 NOT_OURS = "the log goes to twistd's --syslog, which takes all of it, in its own form"
 _QUIET = (LogLevel.debug, LogLevel.info)
@@ -145,7 +146,7 @@ def text_lines(event: LogEvent) -> Iterator[str]:
 def json_lines(event: LogEvent) -> Iterator[str]:
     """Objects with ts (RFC 3339, UTC), level, logger, msg and the event's own fields."""
     head = {
-        "ts": datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="milliseconds"),
+        "ts": rfc3339(event["log_time"]),
         "level": event.get("log_level", LogLevel.info).name,
         "logger": room_of(event),
     }

@@ -14,7 +14,7 @@ HOUSE = Path(__file__).parent.parent / "netlabsvc"
 
 #: The pure floor: the standard library, the house's `keys`, and the pure floor of the same room.
 GROUND = {
-    "": {"keys", "escape", "metrics", "routes", "state", "toml"},
+    "": {"keys", "escape", "metrics", "routes", "state", "times", "toml"},
     "chat": {
         *("settings", "message", "text", "telnet", "limits", "turn", "roster", "desk", "hub"),
         *("commands", "member", "bans", "operating", "tally"),
@@ -48,7 +48,7 @@ FIRST = {
 ROOF = {
     "": {"activation", "config", "daemon", "health", "listeners", "reloading", "service", "tap"}
 }
-HOUSE_GROUND = {"keys", "escape", "metrics", "routes", "state", "toml"}
+HOUSE_GROUND = {"keys", "escape", "metrics", "routes", "state", "times", "toml"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 #: The one module that may import a third-party package.
 WRAPPERS = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from netlabsvc.chat import commands
@@ -12,6 +11,7 @@ from netlabsvc.chat.member import Member
 from netlabsvc.chat.message import Said
 from netlabsvc.chat.text import clean
 from netlabsvc.routes import Json, Route, Rule
+from netlabsvc.times import rfc3339
 
 _ENDS = {"\n": "LF", "\r\n": "CR LF", "": "length"}
 
@@ -130,7 +130,7 @@ class Operating:
             lines = self._transcript(limit)
         return [
             {
-                "time": _iso(said.time_s),
+                "time": rfc3339(said.time_s),
                 "name": said.name,
                 "peer": said.peer,
                 "event": "said" if said.verb else "did",
@@ -178,10 +178,4 @@ class Operating:
 
 
 def _waiting(line: Any) -> dict[str, Any]:
-    return {"number": line.number, "time": _iso(line.time_s), "text": line.text}
-
-
-def _iso(time_s: float) -> str:
-    """RFC 3339, in UTC."""
-    text = datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    return {"number": line.number, "time": rfc3339(line.time_s), "text": line.text}

@@ -18,11 +18,11 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from netlabsvc.escape import json_text
+from netlabsvc.times import rfc3339
 
 #: So many events can be asked for again, as far as their texts have so many characters.
 KEPT = 10_000
@@ -50,9 +50,8 @@ class Event:
 
     def data(self) -> dict[str, Any]:
         """As a JSON object."""
-        time = datetime.fromtimestamp(self.time_s, UTC).isoformat(timespec="milliseconds")
         rest = {k: v for k, v in self.fields.items() if k != "event"}
-        return {"time": time.replace("+00:00", "Z"), "message": self.text, **rest}
+        return {"time": rfc3339(self.time_s), "message": self.text, **rest}
 
 
 @dataclass(frozen=True, slots=True)

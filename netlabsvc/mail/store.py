@@ -15,7 +15,6 @@ import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,6 +24,7 @@ from twisted.python.failure import Failure
 
 from netlabsvc.mail import reading
 from netlabsvc.mail.session import Envelope
+from netlabsvc.times import rfc3339
 
 FILE = "mail.sqlite3"
 VERSION = 1
@@ -83,10 +83,9 @@ class Entry:
 
     def as_object(self) -> dict[str, object]:
         """As JSON has it, in `netlab inbox list --json` and in the control API."""
-        time = datetime.fromtimestamp(self.time_s, UTC)
         return {
             "id": self.id,
-            "time": time.isoformat(timespec="milliseconds"),
+            "time": rfc3339(self.time_s),
             "mail_from": self.mail_from,
             "rcpt_to": list(self.rcpt_to),
             "subject": self.subject,

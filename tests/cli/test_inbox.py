@@ -36,7 +36,7 @@ def test_the_list_as_json(tmp_path: Path) -> None:
     assert [mail["id"] for mail in json.loads(result.stdout)] == [3, 2]
     assert json.loads(result.stdout)[1] == {
         "id": 2,
-        "time": "2023-11-14T22:13:21.500+00:00",
+        "time": "2023-11-14T22:13:21.500Z",
         "mail_from": "ada@lab",
         "rcpt_to": ["bob@lab", "eve@lab"],
         "subject": "你好",
