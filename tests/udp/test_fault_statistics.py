@@ -117,7 +117,7 @@ def test_delays_have_the_mean_and_the_spread_they_are_given(shape: Shape) -> Non
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("correlation", [0.0, 0.25, 0.9])
+@pytest.mark.parametrize("correlation", [0.0, 0.25, 0.5, 0.9])
 def test_neighbours_are_correlated_as_they_say(shape: Shape, correlation: float) -> None:
     """The lag-1 rank correlation is the one asked for, for every shape."""
     drawn = sample(shape, correlation)

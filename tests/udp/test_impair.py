@@ -48,7 +48,7 @@ def recorded(words: str, count: int = 300, deeds: dict[int, Deed] | None = None)
     return seen
 
 
-def drawn(decisions: list[Decision], stage: str) -> dict[int, object]:
+def drawn(decisions: list[Decision], stage: str) -> dict[int, tuple[object, ...]]:
     """What chance decided in a stage, by packet; copies draw for themselves."""
     return {
         d.number: (d.verdict, d.drawn_ns, d.bits)
@@ -117,6 +117,26 @@ def test_no_switch_changes_what_another_stage_draws(switched: str, watched: str)
     beside = drawn(recorded(f"{STAGES[watched]} {STAGES[switched]}"), stage_of(watched))
     assert len(beside) > 50
     assert beside == {number: alone[number] for number in beside}
+
+
+@pytest.mark.parametrize(
+    ("stage", "verdict", "words"),
+    [
+        ("loss", "lost", "loss={}"),
+        ("corrupt", "corrupted", "corrupt={}:3bit"),
+        ("duplicate", "duplicated", "dup={}"),
+        ("reorder", "held-back", "reorder={}:5ms"),
+    ],
+)
+def test_a_larger_share_hits_the_same_packets_and_more(
+    stage: str, verdict: str, words: str
+) -> None:
+    """Every packet takes the same number of draws, whether it is hit or not."""
+    few, many = (
+        {n for n, (what, *_) in drawn(recorded(words.format(p)), stage).items() if what == verdict}
+        for p in ("10%", "30%")
+    )
+    assert few < many
 
 
 def test_a_scripted_packet_does_not_change_what_the_others_draw() -> None:
