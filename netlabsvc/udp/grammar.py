@@ -7,7 +7,7 @@
     word     = name "=" value / "fifo"
 
 In TOML a head is a table, and a word a key whose value is the same text (or a number, or true).
-`_WORDS` says how the value of each word is read; docs/faults.md is the manual.
+`WORDS` says how the value of each word is read; docs/faults.md is the manual.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _split(part: Piece) -> list[Piece]:
 
 def _no_head(word: Piece) -> Exception:
     name = word.partition("=")[0].text
-    if name in _WORDS:
+    if name in WORDS:
         return word.mistake(f"which way? up {word.shown}, down {word.shown} or both {word.shown}")
     if name in clockfault.WORDS:
         return word.mistake(f"whose? clock {word.shown}")
@@ -142,7 +142,7 @@ class _Draft:
     def add(self, head: str, name: Piece, value: Piece | None) -> None:
         """Read one word for the directions that its head stands for."""
         readers: Mapping[str, Callable[[Piece], Any]]
-        readers = clockfault.WORDS if head == "clock" else _WORDS
+        readers = clockfault.WORDS if head == "clock" else WORDS
         if name.text not in readers:
             raise unknown(name, "word", readers)
         if name.text == "fifo":
@@ -274,7 +274,7 @@ def _queue(piece: Piece) -> int:
     return count(piece, 0, MAX_QUEUE, "a queue")
 
 
-_WORDS: dict[str, Callable[[Piece], Any]] = {
+WORDS: dict[str, Callable[[Piece], Any]] = {
     "rate": bit_rate,
     "queue": _queue,
     "loss": _loss,

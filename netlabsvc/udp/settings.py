@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netlabsvc.keys import PORTS, key
+from netlabsvc.udp import notation
+from netlabsvc.udp.notation import Mistake, Piece
 
 
 def probability(value: object) -> float:
@@ -12,16 +14,10 @@ def probability(value: object) -> float:
 
     :raises ValueError: for anything that is no number from 0 to 1 (0% to 100%).
     """
-    text = str(value).strip()
-    percent = text.endswith("%")
     try:
-        number = float(text.removesuffix("%"))
-    except ValueError:
-        number = -1.0
-    number = number / 100 if percent else number
-    if isinstance(value, bool) or not 0.0 <= number <= 1.0:
-        raise ValueError("a probability is 0 to 1 or 0% to 100%, such as 0.3 or 30%")
-    return number
+        return notation.probability(Piece(str(value).strip()))
+    except Mistake as mistake:  # whoever asks knows where the value stands
+        raise ValueError(mistake.problem) from None
 
 
 @dataclass(frozen=True)

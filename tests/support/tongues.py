@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import chain, count
+
 from netlabsvc.udp.tongue import Refusal, Tongue
 
 #: The moments of the vectors: sent, received, sent back. Unix nanoseconds.
@@ -18,6 +21,12 @@ class Clock:
 
     def __call__(self) -> int:
         return self.now_ns
+
+
+def chance(first: bytes) -> Callable[[int], bytes]:
+    """Random bytes that are none: tokens of 8, all different, from this one on; zeros else."""
+    tokens = chain([first], (i.to_bytes(8, "big") for i in count(1)))
+    return lambda n: next(tokens) if n == 8 else bytes(n)
 
 
 def ask(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from netlabsvc.udp import classic
+from netlabsvc.udp.classic import Classic, Form
+from netlabsvc.udp.tongue import Refusal
+from support.tongues import ask
 
 NOW_NS = 1_700_000_000_123_999_999
 
@@ -42,3 +46,51 @@ def test_a_second_reflection_is_recognised(payload: bytes) -> None:
     twice = classic.reply(once, NOW_NS + 10**9, 65507)
     assert twice is not None
     assert [classic.bounced(p) for p in (payload, once, twice)] == [False, False, True]
+
+
+GOLDEN = {
+    Form.TIMESTAMP: b"1700000000123 ",
+    Form.TIMESTAMP_US: b"1700000000123999 ",
+    Form.TIMESTAMP_NS: b"1700000000123999999 ",
+    Form.ECHO: b"",
+}
+
+
+@given(st.sampled_from(list(GOLDEN)), st.binary(max_size=99).filter(lambda b: b[:1] > b"9"))
+def test_forms(form: Form, payload: bytes) -> None:
+    """Each form's prefix, alone and with the payload; the default one is the plain function."""
+    tongue = Classic(form, classic.MAX_IPV4_BYTES)
+    assert tongue.prefix(NOW_NS) == GOLDEN[form]
+    assert ask(tongue, payload, sent_ns=NOW_NS) == GOLDEN[form] + payload
+    if form is Form.TIMESTAMP:
+        assert classic.reply(payload, NOW_NS, 65507) == GOLDEN[form] + payload
+
+
+def test_upper_changes_ascii_letters_and_nothing_else() -> None:
+    """Bytes, not text: other letters, of any encoding, come back as they were."""
+    tongue = Classic(Form.UPPER, classic.MAX_IPV4_BYTES)
+    every = bytes(range(256))
+    answer = ask(tongue, every)
+    assert isinstance(answer, bytes)
+    changed = {a: b for a, b in zip(every, answer, strict=True) if a != b}
+    assert changed == {c: c - 32 for c in range(ord("a"), ord("z") + 1)}
+    assert tongue.prefix(NOW_NS) is None
+
+
+@pytest.mark.parametrize("form", list(GOLDEN)[:3])
+def test_what_a_stamped_form_refuses(form: Form) -> None:
+    """A second reflection, a payload with no room for the prefix, a source that may have no more
+    than it sent."""
+    tongue = Classic(form, 100)
+    stamp = GOLDEN[form]
+    assert ask(tongue, stamp + stamp) is Refusal.LOOP_SUSPECT
+    assert ask(tongue, b"hi", may_grow=False) is Refusal.WOULD_GROW
+    room = 100 - len(stamp)
+    assert isinstance(ask(tongue, bytes(room), sent_ns=NOW_NS), bytes)
+    assert ask(tongue, bytes(room + 1), sent_ns=NOW_NS) is Refusal.REPLY_TOO_LONG
+
+
+@pytest.mark.parametrize("form", [Form.ECHO, Form.UPPER])
+def test_forms_without_a_prefix_never_grow(form: Form) -> None:
+    """They answer whoever asks, with as many bytes."""
+    assert ask(Classic(form, 65507), b"HI", may_grow=False) == b"HI"

@@ -16,6 +16,7 @@ from netlabsvc.udp.grammar import parse
 from netlabsvc.udp.impair import Path, chance
 
 MS = 1_000_000
+ORDER = ["rate", "loss", "corrupt", "duplicate", "delay", "reorder"]
 #: Each stage in the text form, as it is switched on in turn.
 STAGES = {
     "rate": "rate=100kbit/s queue=3",
@@ -47,7 +48,7 @@ def recorded(words: str, count: int = 300, deeds: dict[int, Deed] | None = None)
     return seen
 
 
-def drawn(decisions: list[Decision], stage: str) -> dict[int, object]:
+def drawn(decisions: list[Decision], stage: str) -> dict[int, tuple[object, ...]]:
     """What chance decided in a stage, by packet; copies draw for themselves."""
     return {
         d.number: (d.verdict, d.drawn_ns, d.bits)
@@ -96,33 +97,58 @@ def test_another_process_draws_the_same() -> None:
 def test_seed_direction_stage_and_reflector_each_have_their_own_stream() -> None:
     """No two of them share a generator, not even where their texts run together."""
     names = [(1, "up", "loss"), (2, "up", "loss"), (1, "down", "loss"), (1, "up", "delay")]
-    streams = {chance(*name).random() for name in names} | {
-        chance(1, "up", "loss", "irtt").random()
-    }
-    assert len(streams) == len(names) + 1
+    streams = [chance(*name) for name in names] + [chance(1, "up", "loss", "irtt")]
+    assert len({stream.random() for stream in streams}) == len(streams)
     ways = [lost(Path(way, parse("up loss=50%").up, 1), 50) for way in ("up", "down")]
     assert ways[0] != ways[1]
 
 
-@pytest.mark.parametrize(("switched", "watched"), permutations(STAGES, 2))
+def stage_of(setting: str) -> str:
+    return next(stage for stage in ORDER if stage in setting)
+
+
+PAIRS = [(one, two) for one, two in permutations(STAGES, 2) if stage_of(one) != stage_of(two)]
+
+
+@pytest.mark.parametrize(("switched", "watched"), PAIRS)
 def test_no_switch_changes_what_another_stage_draws(switched: str, watched: str) -> None:
     """With one more stage on, before or behind, each packet still meets what it met before."""
-    stage = watched.split()[-1] if "delay" in watched else watched.split()[0]
-    if stage in switched:
-        pytest.skip("two settings of one stage")
-    alone = drawn(recorded(STAGES[watched]), stage)
-    beside = drawn(recorded(f"{STAGES[watched]} {STAGES[switched]}"), stage)
+    alone = drawn(recorded(STAGES[watched]), stage_of(watched))
+    beside = drawn(recorded(f"{STAGES[watched]} {STAGES[switched]}"), stage_of(watched))
     assert len(beside) > 50
     assert beside == {number: alone[number] for number in beside}
 
 
+@pytest.mark.parametrize(
+    ("stage", "verdict", "words"),
+    [
+        ("loss", "lost", "loss={}"),
+        ("corrupt", "corrupted", "corrupt={}:3bit"),
+        ("duplicate", "duplicated", "dup={}"),
+        ("reorder", "held-back", "reorder={}:5ms"),
+    ],
+)
+def test_a_larger_share_hits_the_same_packets_and_more(
+    stage: str, verdict: str, words: str
+) -> None:
+    """Every packet takes the same number of draws, whether it is hit or not."""
+    few, many = (
+        {n for n, (what, *_) in drawn(recorded(words.format(p)), stage).items() if what == verdict}
+        for p in ("10%", "30%")
+    )
+    assert few < many
+
+
 def test_a_scripted_packet_does_not_change_what_the_others_draw() -> None:
     """Whatever the script does to the 5th packet, the random stages treat the rest as before."""
-    words = " ".join(STAGES[s] for s in ("loss", "corrupt", "duplicate", "delay", "reorder"))
+    words = " ".join(STAGES[stage] for stage in ORDER[1:])
     before = recorded(words)
     for deed in (Deed("drop"), Deed("corrupt"), Deed("duplicate"), Deed("delay", 7)):
         after = recorded(words, deeds={5: deed})
-        assert [d for d in after if d.number != 5] == [d for d in before if d.number != 5]
+        for stage in ORDER[1:]:
+            met = drawn(before, stage)
+            met.pop(5, None)
+            assert drawn(after, stage) == met
         assert [d.stage for d in after if d.number == 5] == ["fate"]
 
 
@@ -141,8 +167,8 @@ def test_stages_stand_in_their_order() -> None:
     """A packet meets rate, loss, corrupt, duplicate, delay, reorder; its delays add up."""
     words = "reorder=100%:1ms delay=5ms dup=100% corrupt=100% loss=0.0001% rate=1Mbit/s"
     seen = recorded(words, count=1)
-    order = ["rate", "loss", "corrupt", "duplicate", "delay", "delay", "reorder", "reorder"]
-    assert [d.stage for d in seen] == order
+    assert [d.stage for d in seen if not d.copy] == ORDER
+    assert [d.stage for d in seen if d.copy] == ["delay", "reorder"]
     [(first_ns, first), (second_ns, second)] = path(words).pass_through(0, 1, b"datagram")
     assert first_ns == second_ns == (8 + 28) * 8 * 1000 + 6 * MS
     assert first == second != b"datagram"
