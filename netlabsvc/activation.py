@@ -21,6 +21,8 @@ NAMES = {
     "chat-raw": ("chat", "chat.raw_port"),
     "chat-length": ("chat", "chat.length_port"),
     "udp": ("udp", "udp.port"),
+    "stamp": ("udp", "udp.stamp.port"),
+    "irtt": ("udp", "udp.irtt.port"),
     "web": ("web", "web.port"),
     "smtp": ("mail", "mail.sandbox.port"),
 }
@@ -125,7 +127,7 @@ def _check(one: socket.socket, name: str, count: int) -> None:
 
     :param count: how many of this name there are so far; this one is the last.
     """
-    wanted = "udp" if name == "udp" else "tcp"
+    wanted = "udp" if NAMES[name][0] == "udp" else "tcp"
     kinds = {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}
     what = f"systemd hands over a socket named {name}"
     if one.family not in (socket.AF_INET, socket.AF_INET6):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -17,6 +17,7 @@ from typing import Any
 
 import netlabsvc.chat.settings
 import netlabsvc.mail.settings
+import netlabsvc.udp.inputs
 import netlabsvc.udp.settings
 import netlabsvc.web.settings
 from netlabsvc import state, toml
@@ -92,6 +93,8 @@ SECTIONS: dict[str, type] = {
     "": Daemon,
     "chat": netlabsvc.chat.settings.Settings,
     "udp": netlabsvc.udp.settings.Settings,
+    "udp.stamp": netlabsvc.udp.settings.Stamp,
+    "udp.irtt": netlabsvc.udp.settings.Irtt,
     "web": netlabsvc.web.settings.Settings,
     "mail.sandbox": netlabsvc.mail.settings.Sandbox,
 }
@@ -123,6 +126,8 @@ class Config:
     daemon: Daemon
     chat: netlabsvc.chat.settings.Settings
     udp: netlabsvc.udp.settings.Settings
+    stamp: netlabsvc.udp.settings.Stamp
+    irtt: netlabsvc.udp.settings.Irtt
     web: netlabsvc.web.settings.Settings
     sandbox: netlabsvc.mail.settings.Sandbox
 
@@ -315,10 +320,31 @@ def _check(found: Mapping[str, Setting], mistakes: list[str], directory: Path) -
             f"{root.source}: web.root = {toml.literal(root.value)}: no such directory; "
             "name one that exists, or leave it out for the packaged site"
         )
+    for path, read in _READ_AT_START.items():
+        try:
+            read(found[path].value, directory)
+        except ValueError as error:
+            value = toml.literal(found[path].value)
+            mistakes.append(f"{found[path].source}: {path} = {value}: {error}")
     if not found["services"].value:
         mistakes.append(
             f"{found['services'].source}: services is empty; {KEYS['services'].accepts()}"
         )
+
+
+def _read_faults(text: str, directory: Path) -> object:
+    return netlabsvc.udp.inputs.faults(text) if text else None
+
+
+#: What names files, or profiles, that are read when the lab starts.
+_READ_AT_START: dict[str, Callable[[str, Path], object]] = {
+    "udp.impair": _read_faults,
+    "udp.stamp.impair": _read_faults,
+    "udp.irtt.impair": _read_faults,
+    "udp.fate": netlabsvc.udp.inputs.script,
+    "udp.stamp.key_file": netlabsvc.udp.inputs.stamp_key,
+    "udp.irtt.key_file": netlabsvc.udp.inputs.irtt_key,
+}
 
 
 def _is_directory(path: Path) -> bool:

@@ -23,6 +23,9 @@ from twisted.python.failure import Failure
 from netlabsvc import toml
 from netlabsvc.config import KEYS, Config
 from netlabsvc.connections import host_port
+from netlabsvc.udp.port import adopt
+from netlabsvc.udp.port import listen as open_port
+from netlabsvc.udp.reflector import Reflector
 
 #: A class comes in at once when the bell rings: Twisted's 50 would let some wait a second.
 BACKLOG = 1024
@@ -80,18 +83,23 @@ def listen(
 
 
 def listen_udp(
-    config: Config, reflector: Any, reactor: Any, inherited: Sequence[socket.socket] = ()
+    config: Config,
+    key: str,
+    reflector: Reflector,
+    reactor: Any,
+    inherited: Sequence[socket.socket] = (),
 ) -> list[Listener]:
-    """Open the reflector's socket, or let it have the one that is open already.
+    """Open a reflector's socket, or let it have the one that is open already.
 
+    :param key: of its port.
     :raises StartError: when it cannot be opened.
     """
     if inherited:
-        return [Listener(reflector.adopt(reactor, one), inherited=True) for one in inherited]
+        return [Listener(adopt(reflector, reactor, one), inherited=True) for one in inherited]
     try:
-        port = reflector.listen(reactor, config.daemon.host, config.udp.port)
+        port = open_port(reflector, reactor, config.daemon.host, config.settings[key].value)
     except CannotListenError as error:
-        raise port_error("udp.port", error) from None
+        raise port_error(key, error) from None
     return [Listener(port)]
 
 
@@ -176,9 +184,7 @@ def port_error(key: str, error: CannotListenError) -> StartError:
     :param key: the key that asked for it.
     """
     flag = f"--{KEYS[key].flag}"
-    return StartError(
-        f"{key.partition('.')[0]}: {_refusal(error, f'another with {flag}', '--host')}"
-    )
+    return StartError(f"{name_of(key)}: {_refusal(error, f'another with {flag}', '--host')}")
 
 
 def _refusal(error: CannotListenError, another: str, host: str) -> str:
@@ -210,6 +216,8 @@ _TRY = {
         "a program that speaks TLS and sends 4 bytes of length before each message",
     ),
     "udp.port": ("netlab ping {where}", ""),
+    "udp.stamp.port": ("a STAMP or TWAMP-Light sender", ""),
+    "udp.irtt.port": ("irtt client -i 10ms -d 1s {where}", ""),
     "web.port": ("curl http://{where}/", "curl https://{where}/"),
     "mail.sandbox.port": (
         "netlab mail --server {where} --from ada@lab --to bob@lab --body hello",
@@ -218,13 +226,20 @@ _TRY = {
 }
 
 
+def name_of(key: str) -> str:
+    """What the listener of a port's key is called: the service, or the one of several in it."""
+    section = key.rpartition(".")[0]
+    service, _, name = section.partition(".")
+    return name if service == "udp" and name else service
+
+
 def start_lines(listeners: Mapping[str, list[Listener]]) -> Iterable[str]:
     """For people: what listens where, and the command that tries it.
 
     :param listeners: by the key of the port; a service that does not run has no key here.
     """
     for key, opened in listeners.items():
-        name = key.partition(".")[0]
+        name = name_of(key)
         if not opened and KEYS[key].default is not None:
             yield f"{name} is off: {key} is off"
         for listener in opened:
@@ -254,7 +269,7 @@ def _who_can_connect(listeners: Sequence[Listener]) -> Iterable[str]:
 def summary(listeners: Mapping[str, list[Listener]]) -> str:
     """What listens where, in one line: ``chat 0.0.0.0:12000/tcp, udp 0.0.0.0:12000/udp``."""
     where = [
-        f"{key.partition('.')[0]} {_name(listener.port.getHost())}"
+        f"{name_of(key)} {_name(listener.port.getHost())}"
         for key, opened in listeners.items()
         for listener in opened
     ]

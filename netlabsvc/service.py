@@ -30,7 +30,8 @@ import netlabsvc.mail.operating
 import netlabsvc.mail.sandbox
 import netlabsvc.mail.store
 import netlabsvc.udp.operating
-import netlabsvc.udp.reflector
+import netlabsvc.udp.port
+import netlabsvc.udp.room
 import netlabsvc.web.settings
 import netlabsvc.web.site
 import netlabsvc.web.status
@@ -235,21 +236,55 @@ def _chat(lab: Lab, state_dir: Path) -> None:
         lab.listen("chat", netlabsvc.chat.framing.Listener(room, framing), prefix)
 
 
+#: The key of each reflector's port.
+_REFLECTORS = {"classic": "udp.port", "stamp": "udp.stamp.port", "irtt": "udp.irtt.port"}
+
+
 def _udp(lab: Lab, state_dir: Path) -> None:
-    settings = lab.config.udp
-    inherited = lab.inherited.pop("udp.port", ())
-    lab.listeners["udp.port"] = []
-    if settings.port is None and not inherited:
+    config, settings = lab.config, lab.config.settings
+    lab.listeners |= {key: [] for key in _REFLECTORS.values()}
+    wanted = {
+        name: lab.inherited.pop(key, ())
+        for name, key in _REFLECTORS.items()
+        if settings[key].value is not None or key in lab.inherited
+    }
+    if not wanted:
         return
-    seed = lab.config.daemon.seed
+    seed = config.daemon.seed
     if seed is None:
         seed = secrets.randbits(32)
         lab.log.info("seed {seed} drawn; --seed {seed} repeats it", seed=seed)
-    reflector = netlabsvc.udp.reflector.Reflector(settings, seed)
-    lab.health.sources.append(reflector.metrics)
-    lab.live.follow("udp", lambda settings: partial(reflector.apply, settings))
-    lab.listeners["udp.port"] = listeners.listen_udp(lab.config, reflector, lab.reactor, inherited)
-    lab.routes += netlabsvc.udp.operating.Operating(reflector).routes()
+    try:
+        room = netlabsvc.udp.room.Room(_udp_wanted(lab, config), seed, lab.reactor)
+        lab.close_at_end(room.close)
+        for name, inherited in wanted.items():
+            key, reflector = _REFLECTORS[name], room.make(name)
+            lab.listeners[key] = listeners.listen_udp(
+                config, key, reflector, lab.reactor, inherited
+            )
+    except OSError as error:
+        path = config.udp.decisions
+        why = f"{error.strerror}; choose another file with --udp-decisions"
+        raise StartError(f"udp: cannot write {path}: {why}") from None
+    except ValueError as error:
+        raise StartError(f"udp: {error}") from None
+    lab.health.sources.append(room.metrics)
+    for section in ("udp", "udp.stamp", "udp.irtt"):
+        lab.live.follow(section, partial(_prepare_udp, lab, room, section))
+    lab.routes += netlabsvc.udp.operating.Operating(room).routes()
+
+
+def _udp_wanted(lab: Lab, config: Config) -> netlabsvc.udp.room.Wanted:
+    return netlabsvc.udp.room.Wanted(config.udp, config.stamp, config.irtt, lab.directory)
+
+
+def _prepare_udp(
+    lab: Lab, room: netlabsvc.udp.room.Room, section: str, settings: Any
+) -> Callable[[], None]:
+    try:
+        return room.prepare(section, settings)
+    except ValueError as error:
+        raise Unfit("udp.fate", str(error)) from None
 
 
 def _web(lab: Lab, state_dir: Path) -> None:

@@ -39,7 +39,10 @@ GROUND = {
 FIRST = {
     "": {"logs", "connections", "notify", "pulse"},
     "chat": {"outlet", "pressure", "transcript", "room", "session", "framing", "client"},
-    "udp": {"batch", "kernel", "operating", "port", "reflector", "prober", "shelf", "timer"},
+    "udp": {
+        *("batch", "gate", "inputs", "kernel", "operating", "port", "prober", "record"),
+        *("reflector", "room", "shelf", "timer"),
+    },
     "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
     "mail": {"store", "stock", "client", "queue", "sandbox", "inbox", "operating"},
     "control": {"api", "client", "socket", "stream", "witness"},

@@ -1,217 +1,356 @@
-"""The daemon's UDP socket: each request comes back, unless a rule or a fault says otherwise.
+"""A reflector: what becomes of each datagram between the socket and the socket.
 
-Every request is counted, and so is the reason of each that gets no reply; `Counts` lists them. A
-log event per packet would cost more than the packet: the counts are logged instead, once a minute
-while they change, and in full at the end.
+    datagram -> rules about sources -> way up -> tongue -> way down -> reply
+
+The rules come first, so that what is refused takes no part in an experiment. The ways have the
+faults; what they hold back waits in a timeline. A request arrives (T2) when it has passed the way
+up, and its reply is made (T3) before the way down.
+
+Nearly always there is no fault, or loss alone, and the reply is a prefix and the payload: such a
+batch takes the lane, where nothing is copied and a packet costs a few lookups. Both ways draw the
+same numbers for the same arrivals.
+
+Every request is counted, and so is the reason of each that gets no reply. A log event per packet
+would cost more than the packet: the counts are logged instead, once a minute while they change,
+and in full at the end.
 """
 
 from __future__ import annotations
 
-import socket
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass
 from errno import EMSGSIZE
-from typing import Any
+from typing import Any, TypeAlias
 
-from twisted.internet import udp
-from twisted.internet.protocol import DatagramProtocol
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from netlabsvc.connections import host_port
-from netlabsvc.metrics import Metric, counter, counter_by
-from netlabsvc.udp import classic
-from netlabsvc.udp.faults import Bernoulli, Direction
+from netlabsvc.udp.batch import SLOT_BYTES, Batch
+from netlabsvc.udp.classic import Classic, Form, bounced
+from netlabsvc.udp.counts import Counts
+from netlabsvc.udp.decisions import Decision
+from netlabsvc.udp.fate import Script
+from netlabsvc.udp.faults import Faults
+from netlabsvc.udp.gate import Clocks, Gate, Rules
 from netlabsvc.udp.impair import Path
-from netlabsvc.udp.settings import Settings
-from netlabsvc.udp.sources import ANSWERING_PORTS, is_unicast
+from netlabsvc.udp.record import Record
+from netlabsvc.udp.sessions import Sessions
+from netlabsvc.udp.sources import Source
+from netlabsvc.udp.timeline import Timeline
+from netlabsvc.udp.tongue import Refusal, Tongue
 
 log = Logger()
 
-LOG_INTERVAL_S = 60
-#: More than the largest datagram, so that none is ever cut.
-BUFFER_BYTES = 65536
-#: How many datagrams are read before other sockets have their turn.
-BATCH = 64
+#: Packets that one reflector holds back at most.
+MAX_DELAYED = 1000
+_ZERO, _NINE = b"09"
 
 
-@dataclass
-class Counts:
-    """What became of the requests: `received` is the sum of all others."""
+@dataclass(slots=True)
+class _Request:
+    """One request on its way through.
 
-    received: int = 0
-    replied: int = 0
-    #: From a service that answers anything, or from our own port number.
-    refused_port: int = 0
-    #: From a broadcast or multicast address.
-    refused_address: int = 0
-    #: Has been through two reflectors already.
-    loop_suspect: int = 0
-    #: Lost on purpose, by the configured fault.
-    impaired: int = 0
-    #: Prefix and payload do not fit into one datagram.
-    reply_too_long: int = 0
-    #: The kernel would not send it: no route, no buffer, a firewall, a subnet's broadcast address.
-    send_error: int = 0
-
-    def __str__(self) -> str:
-        """What there is to tell: ``received 10, replied 7, impaired 3``."""
-        told = [(f.name, getattr(self, f.name)) for f in fields(self)]
-        return ", ".join(f"{name} {n}" for name, n in told if n or name in ("received", "replied"))
-
-
-class Reflector(DatagramProtocol):
-    """The classic reflector on one port.
-
-    :param seed: makes its faults repeatable.
-    :param now_ns: nanoseconds since the Unix epoch.
+    :ivar number: how many were let in before it, and one.
+    :ivar nth: the same for its client, where a fate script asks.
+    :ivar received_ns: when the kernel had it, Unix time.
     """
 
-    noisy = False
+    number: int
+    nth: int
+    source: Source
+    received_ns: int
+    ttl: int
+    copied: bool = False
+
+
+#: What to do with a packet that was held back: the request, the copy's number, the datagram, and
+#: since when it waits.
+_Step: TypeAlias = Callable[[_Request, int, bytes, int], list[bytes]]
+_Held: TypeAlias = tuple[_Step, _Request, int, bytes, int]
+
+
+class Reflector:
+    """One tongue on one port; `port.Port` moves its datagrams.
+
+    :param name: of the reflector, in counters and logs; part of what its chance is drawn from.
+    :param seed: makes its faults repeatable.
+    :param record: where every decision is written, if it is.
+    """
 
     def __init__(
-        self, settings: Settings, seed: int, now_ns: Callable[[], int] = time.time_ns
+        self,
+        name: str,
+        tongue: Tongue,
+        rules: Rules,
+        seed: int,
+        clocks: Clocks | None = None,
+        record: Record | None = None,
     ) -> None:
-        self.counts = Counts()
-        self._now_ns = now_ns
-        self._settings = settings
-        self._up = Path("up", Direction(), seed)
-        self.loss = settings.loss
-        self._refused_ports = set(ANSWERING_PORTS)
-        self._limit_bytes = classic.MAX_IPV4_BYTES
-        self._logged = Counts()
-        self._minutes = LoopingCall(self._log_changes)
-        self._where = ""
+        self.name, self.tongue, self.counts = name, tongue, Counts()
+        self._rules, self._record = rules, record
+        self.clocks = clocks or Clocks()
+        note = self._note if record is not None else None
+        self._up = Path("up", Faults().up, seed, name, note)
+        self._down = Path("down", Faults().down, seed, name, note)
+        self._gate = Gate(name, rules, self.counts, self.clocks.monotonic_ns)
+        self._logged = ""
+        self._number = 0
+        self._of_client: Sessions[tuple[str, int], list[int]] = Sessions()
+        self._noted: _Request | None = None
+        self._held: Timeline[_Held] = Timeline(MAX_DELAYED)
+        #: Called with the time at which the next packet is due, when there is another.
+        self.wake_at: Callable[[int | None], None] = lambda due_ns: None
+        #: Sends one datagram: (reply, address); raises OSError.
+        self.send_to: Callable[[bytes, Any], Any] = lambda reply, address: None
+        self.change(Faults(), Script())
 
-    def apply(self, settings: Settings) -> None:
-        """Go on with other settings; what an operator has set stays, unless they changed in it."""
-        old, self._settings = self._settings, settings
-        if settings.loss != old.loss:
-            self.loss = settings.loss
+    def change(self, faults: Faults, script: Script | None = None) -> None:
+        """Go on with other faults; each stage draws on from where its generator is.
+
+        :param script: what happens to the n-th request of each client; None: as before.
+        """
+        self.faults = faults
+        if script is not None:
+            self.script = script
+        self._up.change(faults.up)
+        self._down.change(faults.down)
+        began_ns, wall_ns = self.clocks.wall_ns(), self.clocks.wall_ns
+        self._shown: Callable[[int], int] | None = None
+        self._now_ns = wall_ns
+        if faults.clock:
+            self._shown = shown = lambda true_ns: faults.clock.shown_ns(true_ns, began_ns)
+            self._now_ns = lambda: shown(wall_ns())
+        recorded = self._record is not None or bool(self.script)
+        self._clear = self._up.idle and self._down.idle and not recorded
+        loses = all(path.idle or path.loses is not None for path in (self._up, self._down))
+        tongue = self.tongue
+        # A batch has one time: exact enough for milliseconds, but not for microseconds.
+        suits = isinstance(tongue, Classic) and tongue.form in (Form.TIMESTAMP, Form.ECHO)
+        self._lane = tongue if suits and loses and not recorded else None
 
     @property
-    def loss(self) -> float:
-        """The probability that a request is dropped; it can be set at any time."""
-        return self._loss
+    def waiting(self) -> int:
+        """How many packets are held back now."""
+        return len(self._held)
 
-    @loss.setter
-    def loss(self, probability: float) -> None:
-        self._loss = probability
-        self._up.change(Direction(loss=Bernoulli(probability) if probability else None))
+    def opened(self, port: int) -> None:
+        """It listens on this port: what comes from a port of this number is refused.
 
-    def listen(self, reactor: Any, host: str, port: int) -> udp.Port:
-        """Open the socket; called once. ``getHost()`` tells the port where 0 was asked for.
-
-        :param host: an IPv4 or IPv6 address; ``::`` takes IPv4 as well.
-        :raises twisted.internet.error.CannotListenError: when the address cannot be had.
-        :raises twisted.internet.error.InvalidAddressError: when `host` is no address.
+        Another reflector of ours may be behind it, here or on another host.
         """
-        return self._open(_Port(port, self, host, BUFFER_BYTES, reactor), reactor)
+        self._rules.refused_ports.add(port)
 
-    def adopt(self, reactor: Any, sock: socket.socket) -> udp.Port:
-        """Serve a UDP socket that another opened, instead of `listen`; it is closed here.
+    def forget(self) -> None:
+        """Learn anew what rules say of each source: they have changed."""
+        self._gate.known.clear()
 
-        :param sock: IPv4 or IPv6, bound, not blocking.
-        """
-        with sock:
-            adopted = _Port._fromListeningDescriptor(
-                reactor, sock.fileno(), sock.family, self, BUFFER_BYTES
-            )
-        return self._open(adopted, reactor)
-
-    def _open(self, listening: udp.Port, reactor: Any) -> udp.Port:
-        listening.startListening()
-        address = listening.getHost()
-        self._where = host_port(address.host, address.port)
-        if listening.addressFamily == socket.AF_INET6:
-            self._limit_bytes = classic.MAX_IPV6_BYTES
-        self._refused_ports.add(address.port)
-        self._minutes.clock = reactor
-        self._minutes.start(LOG_INTERVAL_S, now=False)
-        return listening
-
-    def replies(self, request: bytes, host: str, port: int) -> list[bytes]:
-        """What goes back for a request from this source; counts the reason where nothing does.
-
-        The faults come last: what is refused takes no part in an experiment.
-        """
-        counts = self.counts
-        counts.received += 1
-        if port in self._refused_ports:
-            counts.refused_port += 1
-        elif not is_unicast(host):
-            counts.refused_address += 1
-        elif classic.bounced(request):
-            counts.loop_suspect += 1
+    def turn(self, batch: Batch) -> None:
+        """Read a batch and answer it."""
+        count = batch.receive()
+        if not count:
+            return
+        self.counts.received += count
+        if isinstance(self._lane, Classic) and batch.memory is not None:
+            self._by_lane(batch, self._lane)
         else:
-            return self._answer(request)
+            self._one_by_one(batch)
+        if self._record is not None:
+            self._record.flush()
+
+    def _by_lane(self, batch: Batch, lane: Classic) -> None:
+        prefix = lane.prefix(self._now_ns()) or b""
+        refuse, memory = self.counts.refuse, batch.memory
+        known, learn, admitted = self._gate.known, self._gate.learn, self._gate.admitted
+        lost_up, lost_down = self._up.loses, self._down.loses
+        limit_bytes = lane.limit_bytes - len(prefix)
+        chosen = []
+        for index, (name, length) in enumerate(zip(batch.names(), batch.lengths(), strict=True)):
+            source = known.get(name) or learn(name)
+            if not source.free and not admitted(source):
+                continue
+            self._number += 1
+            if lost_up is not None and lost_up():
+                refuse(Refusal.IMPAIRED)
+                continue
+            if prefix:
+                at = index * SLOT_BYTES
+                # Nearly always the first byte tells that there are no two stamps.
+                if _ZERO <= memory[at] <= _NINE and bounced(memory[at : at + length]):
+                    refuse(Refusal.LOOP_SUSPECT)
+                    continue
+                if not source.may_grow:
+                    refuse(Refusal.WOULD_GROW)
+                    continue
+            if length > limit_bytes:
+                refuse(Refusal.REPLY_TOO_LONG)
+            elif lost_down is not None and lost_down():
+                refuse(Refusal.IMPAIRED)
+            else:
+                chosen.append(index)
+        self._send_batch(batch, prefix, chosen)
+
+    def _one_by_one(self, batch: Batch) -> None:
+        arrivals, now_ns = batch.arrivals(), self.clocks.wall_ns()
+        known, learn, admitted = self._gate.known, self._gate.learn, self._gate.admitted
+        tongue, shown, clear = self.tongue, self._shown, self._clear
+        chosen: list[int] = []
+        for index, (name, length) in enumerate(zip(batch.names(), batch.lengths(), strict=True)):
+            source = known.get(name) or learn(name)
+            if not source.free and not admitted(source):
+                continue
+            self._number += 1
+            data = batch.datagram(index, length)
+            at_ns, ttl = arrivals[index] if arrivals else (now_ns, 0)
+            at_ns = at_ns or now_ns
+            if clear and not tongue.wants_sent:
+                at_ns = shown(at_ns) if shown else at_ns
+                host, port, may_grow = source.host, source.port, source.may_grow
+                reply = tongue.reply(data, host, port, ttl, at_ns, self._now_ns, may_grow)
+                if isinstance(reply, bytes):
+                    batch.put(index, reply)
+                    chosen.append(index)
+                else:
+                    self.counts.refuse(reply or Refusal.NO_REPLY_DUE)
+                continue
+            request = _Request(self._number, self._nth(source), source, at_ns, ttl)
+            for reply in self._enter(request, data):
+                if chosen:  # those before it go first
+                    self._send_batch(batch, b"", chosen)
+                    chosen = []
+                self._send(reply, source)
+        self._send_batch(batch, b"", chosen)
+
+    def _nth(self, source: Source) -> int:
+        """Which request of its client this is; 0 where no script asks."""
+        if not self.script:
+            return 0
+        key, now_ns = (source.host, source.port), self.clocks.monotonic_ns()
+        counted = self._of_client.use(key, now_ns)
+        if counted is None:
+            counted = [0]
+            self._of_client.add(key, counted, now_ns)
+            self._of_client.use(key, now_ns)
+        counted[0] += 1
+        return counted[0]
+
+    def _enter(self, request: _Request, data: bytes) -> list[bytes]:
+        """The way up; returns what is to be sent at once."""
+        return self._pass(self._up, self._arrive, request, 0, data)
+
+    def _arrive(self, request: _Request, copy: int, data: bytes, since_ns: int) -> list[bytes]:
+        """The tongue, and the way down, of a request that has waited since a time."""
+        waited_ns = self._left("up", request, copy, since_ns)
+        source, at_ns = request.source, request.received_ns + waited_ns
+        at_ns = self._shown(at_ns) if self._shown else at_ns
+        reply = self.tongue.reply(
+            *(data, source.host, source.port, request.ttl, at_ns, self._now_ns, source.may_grow)
+        )
+        if isinstance(reply, bytes):
+            return self._pass(self._down, self._leave, request, copy, reply)
+        self.counts.refuse(reply or Refusal.NO_REPLY_DUE)
         return []
 
-    def _answer(self, request: bytes) -> list[bytes]:
-        now_ns = self._now_ns()
-        packets = self._up.pass_through(now_ns, self.counts.received, request)
+    def _leave(self, request: _Request, copy: int, reply: bytes, since_ns: int) -> list[bytes]:
+        """The end of the way down."""
+        self._left("down", request, copy, since_ns)
+        return [reply]
+
+    def _pass(
+        self, path: Path, then: _Step, request: _Request, copy: int, datagram: bytes
+    ) -> list[bytes]:
+        """Let a packet go a way, with all that the faults do to it."""
+        now_ns, counts = self.clocks.monotonic_ns(), self.counts
+        deed = self.script.deed(request.nth, path.direction) if self.script else None
+        if path.idle and deed is None:
+            return then(request, copy, datagram, now_ns)
+        self._noted = request
+        packets = path.pass_through(now_ns, request.number, datagram, deed)
         if not packets:
-            self.counts.impaired += 1
-        replies = []
-        for _, packet in packets:
-            reply = classic.reply(packet, now_ns, self._limit_bytes)
-            if reply is None:
-                self.counts.reply_too_long += 1
-            else:
-                replies.append(reply)
-        return replies
+            counts.refuse(Refusal.IMPAIRED)
+        elif len(packets) > 1:
+            counts.copies += 1
+            if request.copied:
+                self._drop(Refusal.COPY_DROPPED, path.direction, request, 1)
+                packets = packets[:1]
+            elif not request.source.free:
+                self._rules.buckets.charge(request.source.block, now_ns)
+            request.copied = True
+        at_once = []
+        for number, (delay_ns, packet) in enumerate(packets, copy):
+            if delay_ns <= 0:
+                at_once += then(request, number, packet, now_ns)
+            elif not self._held.add(now_ns + delay_ns, (then, request, number, packet, now_ns)):
+                self._drop(Refusal.TOO_MANY_DELAYED, path.direction, request, number)
+            elif self._held.next_ns() == now_ns + delay_ns:
+                self.wake_at(now_ns + delay_ns)
+        return at_once
 
-    def metrics(self) -> Iterator[Metric]:
-        """What there is to tell in figures."""
-        dropped = asdict(self.counts)
-        yield counter("netlab_udp_received_total", "Datagrams received.", dropped.pop("received"))
-        yield counter("netlab_udp_replied_total", "Replies sent.", dropped.pop("replied"))
-        yield counter_by(
-            "netlab_udp_dropped_total", "Datagrams that got no reply.", "reason", dropped
-        )
+    def wake(self) -> None:
+        """Let go what is due; called at the time that `wake_at` was given."""
+        while (due := self._held.pop(self.clocks.monotonic_ns())) is not None:
+            then, request, copy, datagram, since_ns = due[1]
+            for reply in then(request, copy, datagram, since_ns):
+                self._send(reply, request.source)
+        if self._record is not None:
+            self._record.flush()
+        self.wake_at(self._held.next_ns())
 
-    def stopProtocol(self) -> None:
-        """The socket is closed."""
-        self._minutes.stop()
-        log.info("UDP reflector {where} closed: {counts}", where=self._where, counts=self.counts)
+    def _left(self, direction: str, request: _Request, copy: int, since_ns: int) -> int:
+        """A packet has gone a way; returns how long that really took."""
+        waited_ns = self.clocks.monotonic_ns() - since_ns
+        if self._record is not None:
+            self._noted = request
+            self._note(Decision(request.number, direction, "sent", "sent", copy, None, waited_ns))
+        return waited_ns
 
-    def _log_changes(self) -> None:
-        if self.counts != self._logged:
-            self._logged = replace(self.counts)
-            log.info("UDP reflector {where}: {counts}", where=self._where, counts=self._logged)
+    def _drop(self, reason: Refusal, direction: str, request: _Request, copy: int) -> None:
+        self.counts.refuse(reason)
+        if self._record is not None:
+            self._noted = request
+            self._note(Decision(request.number, direction, "cap", "dropped", copy))
 
+    def _note(self, decision: Decision) -> None:
+        """Write a decision about the request at hand into the record."""
+        if self._record is not None and self._noted is not None:
+            source = self._noted.source
+            client = host_port(source.host, source.port)
+            self._record.write(decision, self.name, client, self.clocks.wall_ns())
 
-class _Port(udp.Port):
-    """Reads and answers in one turn.
+    def _send_batch(self, batch: Batch, prefix: bytes, chosen: list[int]) -> None:
+        if chosen:
+            errors = batch.send(prefix, chosen)
+            self.counts.replied += len(chosen) - len(errors)
+            for number in errors:
+                self._unsent(number)
 
-    The stock port ends its turn by bytes read, so that empty datagrams never end it; it forgets
-    the scope of a link-local source, which then cannot be answered; and it parses the text of
-    each address before it writes.
-    """
-
-    protocol: Reflector
-
-    def doRead(self) -> None:
-        """Answer what has come, up to a batch of it."""
-        receive, replies, send = self.socket.recvfrom, self.protocol.replies, self._send
-        for _ in range(BATCH):
-            try:
-                request, source = receive(BUFFER_BYTES)
-            except OSError:  # nothing is left, or the kernel is short of memory: both pass
-                return
-            for reply in replies(request, source[0], source[1]):
-                send(reply, source)
-
-    def _send(self, reply: bytes, source: tuple[Any, ...]) -> None:
-        counts = self.protocol.counts
+    def _send(self, reply: bytes, source: Source) -> None:
         try:
-            self.socket.sendto(reply, source)
+            self.send_to(reply, source.address)
         except OSError as error:
-            # IPv4 mapped into an IPv6 socket takes less than the socket's family promises.
-            if error.errno == EMSGSIZE:
-                counts.reply_too_long += 1
-            else:
-                counts.send_error += 1
-        else:
-            counts.replied += 1
+            self._unsent(error.errno)
+            return
+        self.counts.replied += 1
+        if self.tongue.wants_sent:
+            self.tongue.sent(reply, source.host, source.port, self._now_ns())
+
+    def _unsent(self, number: int | None) -> None:
+        # IPv4 mapped into an IPv6 socket takes less than the socket's family promises.
+        long = number == EMSGSIZE
+        self.counts.refuse(Refusal.REPLY_TOO_LONG if long else Refusal.SEND_ERROR)
+
+    def tell(self, where: str) -> None:
+        """Log the counts if they have changed; called once a minute."""
+        self._gate.tell_anew()
+        now = str(self.counts)
+        if now != self._logged and self.counts.received:
+            self._logged = now
+            log.info("UDP {name} {where}: {counts}", name=self.name, where=where, counts=now)
+
+    def close(self, where: str) -> None:
+        """The socket is closed; what was held back is gone."""
+        counts = str(self.counts)
+        log.info("UDP {name} {where} closed: {counts}", name=self.name, where=where, counts=counts)
+
+    def samples(self) -> Iterator[tuple[str, int]]:
+        """Every counter, by its name."""
+        yield from self.counts.all().items()

@@ -42,7 +42,7 @@ class Daemon:
         """
         self.state_dir = directory / "state"
         self.control = self.state_dir / "control.sock"
-        names = ("chat", "udp", "http", "smtp") if free_ports else ()
+        names = ("chat", "udp", "stamp", "irtt", "http", "smtp") if free_ports else ()
         ports = [f"--{name}-port=0" for name in names]
         command = [str(TWISTD), "-n", "--pidfile=", "netlab", f"--state-dir={self.state_dir}"]
         self.process = subprocess.Popen(
