@@ -9,7 +9,17 @@ from typing import Any
 import click
 
 from netlabsvc.cli.ctl_options import as_json, ask, control_option, member, send, show, words
-from netlabsvc.cli.ctl_tables import changes, event_line, mails, members, room, services, transcript
+from netlabsvc.cli.ctl_tables import (
+    changes,
+    counted,
+    event_line,
+    impairments,
+    mails,
+    members,
+    room,
+    services,
+    transcript,
+)
 from netlabsvc.control.client import Control, path_of
 from netlabsvc.escape import escape, json_text
 
@@ -142,35 +152,58 @@ def last_lines(limit: int) -> None:
     show(ask("GET", "/v1/chat/transcript", limit=limit), transcript)
 
 
+REFLECTORS = ("classic", "stamp", "irtt")
+_which = click.option("-r", "--reflector", type=click.Choice(REFLECTORS), help="This one only.")
+
+
 @command.group()
 def impair() -> None:
-    """The faults of the UDP reflector."""
+    """The faults of the UDP reflectors."""
 
 
 @impair.command("get")
+@_which
 @as_json
-def impair_get() -> None:
+def impair_get(reflector: str | None) -> None:
     """The faults that are in force."""
-    show(ask("GET", "/v1/udp/impair"), _faults)
+    show(ask("GET", "/v1/udp/impair", **_chosen(reflector)), impairments)
 
 
 @impair.command("set")
-@click.argument("loss")
+@words("faults")
+@_which
 @as_json
-def impair_set(loss: str) -> None:
-    """Drop requests with this probability, 0.3 or 30%, from now on."""
-    show(ask("PUT", "/v1/udp/impair", loss=loss), _faults)
+def impair_set(faults: str, reflector: str | None) -> None:
+    """Change the faults, from now on.
+
+    \b
+    Such as:
+      netlab ctl impair set 30%
+      netlab ctl impair set "up loss=30% delay=20ms~5ms; down dup=2%"
+      netlab ctl impair set -r stamp "profile=lte"
+    """
+    answer = ask("PUT", "/v1/udp/impair", faults=faults, **_chosen(reflector))
+    show(answer, impairments)
 
 
-def _faults(faults: dict[str, Any]) -> list[str]:
-    return [f"loss {faults['loss']:.10g}: {faults['loss']:.4%} of the requests are dropped"]
+@impair.command("reset")
+@_which
+@as_json
+def impair_reset(reflector: str | None) -> None:
+    """Go back to the faults that the configuration names."""
+    show(ask("DELETE", "/v1/udp/impair", **_chosen(reflector)), impairments)
 
 
 @command.command()
+@_which
 @as_json
-def counters() -> None:
+def counters(reflector: str | None) -> None:
     """What became of the UDP requests."""
-    show(ask("GET", "/v1/udp/counters"), lambda c: [f"{n:>12}  {name}" for name, n in c.items()])
+    show(ask("GET", "/v1/udp/counters", **_chosen(reflector)), counted)
+
+
+def _chosen(reflector: str | None) -> dict[str, str]:
+    return {"reflector": reflector} if reflector else {}
 
 
 @command.command("mails")

@@ -37,6 +37,24 @@ def _protocol(one: dict[str, Any]) -> str:
     return f"{protocol}, systemd" if one.get("inherited") else protocol
 
 
+def impairments(them: list[dict[str, Any]]) -> Iterator[str]:
+    """`netlab ctl impair`."""
+    for one in them:
+        changed = (
+            "" if one["faults"] == one["configured"] else f"   (configured: {one['configured']})"
+        )
+        yield escape(f"{one['reflector']}: {one['faults']}{changed}")
+        if one["fate"]:
+            yield escape(f"{one['reflector']}: fate {one['fate']}")
+
+
+def counted(them: list[dict[str, Any]]) -> Iterator[str]:
+    """`netlab ctl counters`: a column for each reflector."""
+    names = [name for name in (them[0] if them else {}) if name != "reflector"]
+    head = ("", *(one["reflector"] for one in them))
+    yield from table(head, [(name, *(one[name] for one in them)) for name in names])
+
+
 def members(them: list[dict[str, Any]]) -> Iterator[str]:
     """`netlab ctl who`."""
     if not them:

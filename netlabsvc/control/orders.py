@@ -261,17 +261,17 @@ def _mode(console: Console, words: list[str]) -> list[Action]:
 
 
 def _impair(console: Console, words: list[str]) -> list[Action]:
-    def shown(answer: dict[str, Any]) -> list[Action]:
-        return [note(tables.impairment(answer)), *_counters(console, [])]
+    def shown(answer: list[dict[str, Any]]) -> list[Action]:
+        return [*_notes(tables.impairments(answer)), *_counters(console, [])]
 
     if words:
-        return [Ask("PUT", "/v1/udp/impair", {"loss": words[0]}, shown)]
+        return [Ask("PUT", "/v1/udp/impair", {"faults": " ".join(words)}, shown)]
     return [Ask("GET", "/v1/udp/impair", then=shown)]
 
 
 def _counters(console: Console, words: list[str]) -> list[Action]:
-    def shown(answer: dict[str, Any]) -> list[Action]:
-        return [note(f"datagrams: {tables.pairs(answer)}")]
+    def shown(answer: list[dict[str, Any]]) -> list[Action]:
+        return _notes(tables.counters(answer))
 
     return [Ask("GET", "/v1/udp/counters", then=shown)]
 
@@ -352,7 +352,7 @@ ORDERS = {
         Order("bans", "", "the addresses that are kept out", _bans),
         Order("mode", "[MODE]", f"who hears whom: {', '.join(MODES)}", _mode),
         Order("topic", "[TEXT]", "what newcomers are told; off: nothing", _topic),
-        Order("impair", "[LOSS]", "how many datagrams UDP drops, such as 30%", _impair),
+        Order("impair", "[FAULTS]", "what UDP does to datagrams: 30%, up delay=20ms", _impair),
         Order("counters", "", "what became of the datagrams", _counters),
         Order("status", "", "what runs, and where it listens", _status),
         Order("shutdown", "REASON", "end the daemon; clients read why", _shutdown),

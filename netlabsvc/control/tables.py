@@ -45,16 +45,19 @@ def status(answer: Mapping[str, Any]) -> list[str]:
     return [first, *columns(rows)]
 
 
-def pairs(answer: Mapping[str, Any]) -> str:
-    """``received 12, refused port 0``."""
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in answer.items())
+def impairments(answer: Iterable[Mapping[str, Any]]) -> list[str]:
+    """``classic: up loss=30%``, of /v1/udp/impair."""
+    return [f"{one['reflector']}: {one['faults']}" for one in answer]
 
 
-def impairment(answer: Mapping[str, Any]) -> str:
-    """``drop probability 30%``, and what else is in force: of /v1/udp/impair."""
-    rest = {name: value for name, value in answer.items() if name != "loss"}
-    loss = f"drop probability {answer['loss'] * 100:.6g}%"
-    return f"{loss}, {pairs(rest)}" if rest else loss
+def counters(answer: Iterable[Mapping[str, Any]]) -> list[str]:
+    """``classic: received 12, replied 12``, and what else is not zero: of /v1/udp/counters."""
+    lines = []
+    for one in answer:
+        told = [(n, v) for n, v in one.items() if v or n in ("received", "replied")]
+        counted = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told[1:])
+        lines.append(f"{one['reflector']}: {counted}")
+    return lines
 
 
 def duration(seconds: float) -> str:

@@ -69,11 +69,11 @@ class Batch(Protocol):
         raise NotImplementedError
 
 
-class _Vector(ctypes.Structure):
+class Vector(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
-class _Header(ctypes.Structure):
+class Header(ctypes.Structure):
     """struct mmsghdr."""
 
     _fields_ = (
@@ -88,12 +88,12 @@ class _Header(ctypes.Structure):
     )
 
 
-_HEADER_BYTES = ctypes.sizeof(_Header)
+_HEADER_BYTES = ctypes.sizeof(Header)
 _WORDS = _HEADER_BYTES // 4
-_RECEIVED = _Header.received.offset // 4
+_RECEIVED = Header.received.offset // 4
 
 
-def _calls() -> tuple[Callable[..., int], Callable[..., int]] | None:
+def system_calls() -> tuple[Callable[..., int], Callable[..., int]] | None:
     """The two system calls; None where they, or the layout above, are missing."""
     if not sys.platform.startswith("linux") or ctypes.sizeof(ctypes.c_void_p) != 8:
         return None
@@ -112,7 +112,7 @@ def batch(sock: socket.socket, ancillary: bool, slots: int = SLOTS) -> Batch:
 
     :param ancillary: whether to ask for times of arrival and TTLs.
     """
-    calls = _calls()
+    calls = system_calls()
     if calls is None:
         return Plain(sock)
     return _Mapped(sock, calls, ancillary and kernel.ask(sock), slots)
@@ -141,8 +141,8 @@ class _Mapped:
         self._prefix_length = 0
         self._incoming = bytearray(slots * _HEADER_BYTES)
         self._outgoing = bytearray(slots * _HEADER_BYTES)
-        self._into = bytearray(slots * ctypes.sizeof(_Vector))
-        self._from = bytearray(2 * slots * ctypes.sizeof(_Vector))
+        self._into = bytearray(slots * ctypes.sizeof(Vector))
+        self._from = bytearray(2 * slots * ctypes.sizeof(Vector))
         self._lay_out()
         self._fresh = bytes(self._incoming)
         self._templates = _cut(bytes(self._outgoing), _HEADER_BYTES)
@@ -154,24 +154,24 @@ class _Mapped:
 
     def _lay_out(self) -> None:
         """Let every slot's headers point to what is its own."""
-        slots, vector_bytes = range(self._slots), ctypes.sizeof(_Vector)
-        into = (_Vector * self._slots).from_buffer(self._into)
-        out_of = (_Vector * (2 * self._slots)).from_buffer(self._from)
-        incoming = (_Header * self._slots).from_buffer(self._incoming)
-        outgoing = (_Header * self._slots).from_buffer(self._outgoing)
+        slots, vector_bytes = range(self._slots), ctypes.sizeof(Vector)
+        into = (Vector * self._slots).from_buffer(self._into)
+        out_of = (Vector * (2 * self._slots)).from_buffer(self._from)
+        incoming = (Header * self._slots).from_buffer(self._incoming)
+        outgoing = (Header * self._slots).from_buffer(self._outgoing)
         memory, names, prefix = map(_address, (self.memory, self._names, self._prefix))
         control = _address(self._control) if self._ancillary else None
         for i in slots:
             name, at = names + i * self._name_bytes, memory + i * SLOT_BYTES
-            into[i] = _Vector(at, SLOT_BYTES)
-            out_of[2 * i], out_of[2 * i + 1] = _Vector(prefix, 0), _Vector(at, 0)
+            into[i] = Vector(at, SLOT_BYTES)
+            out_of[2 * i], out_of[2 * i + 1] = Vector(prefix, 0), Vector(at, 0)
             vectors = _address(self._into) + i * vector_bytes
-            incoming[i] = _Header(name, self._name_bytes, vectors, 1, None, 0, 0, 0)
+            incoming[i] = Header(name, self._name_bytes, vectors, 1, None, 0, 0, 0)
             if control is not None:
                 incoming[i].control = control + i * kernel.CONTROL_BYTES
                 incoming[i].control_length = kernel.CONTROL_BYTES
             vectors = _address(self._from) + 2 * i * vector_bytes
-            outgoing[i] = _Header(name, self._name_bytes, vectors, 2, None, 0, 0, 0)
+            outgoing[i] = Header(name, self._name_bytes, vectors, 2, None, 0, 0, 0)
 
     def receive(self) -> int:
         if self._ancillary:

@@ -41,7 +41,7 @@ class Port(udp.Port):
         :raises twisted.internet.error.CannotListenError: when the address cannot be had.
         """
         super().startListening()
-        reflector = self.protocol.reflector
+        self.protocol.port, reflector = self, self.protocol.reflector
         host = self.getHost()
         reflector.opened(host.port)
         self.where = host_port(host.host, host.port)
@@ -78,7 +78,7 @@ class _Protocol(DatagramProtocol):
     """What Twisted wants beside a port; the port itself does the work."""
 
     noisy = False
-    transport: Port
+    port: Port  # Twisted has taken `transport` away when it says that all is over
 
     def __init__(self, reflector: Reflector) -> None:
         self.reflector = reflector
@@ -86,7 +86,7 @@ class _Protocol(DatagramProtocol):
 
     def stopProtocol(self) -> None:
         """The socket is closed."""
-        self.transport.closed()
+        self.port.closed()
 
 
 def listen(reflector: Reflector, reactor: Any, host: str, port: int) -> Port:

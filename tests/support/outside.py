@@ -25,6 +25,7 @@ PACKAGES = {
     "systemd-analyze": "systemd",
     "systemd-socket-activate": "systemd",
     "bash": "bash",
+    "irtt": "irtt",
 }
 
 

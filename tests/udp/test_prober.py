@@ -15,10 +15,10 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import Clock
 
+from netlabsvc.udp.port import listen
 from netlabsvc.udp.probe import Arrival
 from netlabsvc.udp.prober import Address, Event, Plan, Prober, TimedOut
-from netlabsvc.udp.reflector import Reflector
-from netlabsvc.udp.settings import Settings
+from support.reflecting import classic
 
 MS = 1_000_000
 
@@ -75,7 +75,7 @@ async def probe(address: Address, plan: Plan) -> tuple[list[Event], Prober]:
 @pytest_twisted.ensureDeferred
 async def test_every_probe_is_answered_by_the_reflector(host: str) -> None:
     """On IPv4 and IPv6 each reply is told once, in order, with a time, and nothing is lost."""
-    port = Reflector(Settings(), 1).listen(reactor, host, 0)
+    port = listen(classic(), reactor, host, 0)
     address = loopback(port.getHost().port, host)
     events, prober = await probe(address, Plan(5, 10 * MS, 2000 * MS))
     await port.stopListening()
