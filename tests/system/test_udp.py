@@ -82,8 +82,7 @@ def test_irtt_client_with_a_key(tmp_path: Path) -> None:
     """With the key it runs; with another, or none, it gets no answer, and that is counted."""
     irtt, key = need("irtt"), tmp_path / "key"
     key.write_text("swordfish\n")
-    environ = {"NETLAB_UDP_IRTT_KEY_FILE": str(key)}
-    with Daemon(tmp_path, "--services=udp", **environ) as daemon:
+    with Daemon(tmp_path, "--services=udp", NETLAB_UDP_IRTT_KEY_FILE=str(key)) as daemon:
         where = f"127.0.0.1:{daemon.ports['irtt']}"
         said = run(irtt, "client", *IRTT, "--hmac=swordfish", where)
         assert "(0.00% loss)" in said, said
@@ -101,7 +100,7 @@ def test_irtt_sees_what_the_log_says(tmp_path: Path) -> None:
     with Daemon(tmp_path, *options) as daemon:
         where = f"127.0.0.1:{daemon.ports['irtt']}"
         # The open request meets the faults as well: irtt asks again.
-        said = run(irtt, "client", "-i", "5ms", "-d", "1s", TRIES, where)
+        said = run(irtt, "client", "-i", "10ms", "-d", "2s", TRIES, where)
         time.sleep(0.1)
     told = re.search(r"packets sent/received: (\d+)/(\d+) ", said)
     server = re.search(r"server packets received: (\d+)/(\d+) ", said)

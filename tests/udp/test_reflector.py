@@ -146,7 +146,8 @@ def test_copies_are_two_at_most_and_paid_for() -> None:
 
 def test_what_is_held_back_goes_at_its_time() -> None:
     """Delays up and down add up, the shorter overtakes, and the timer is set for the next."""
-    hand, sent, due = StoppedClocks(), [], []
+    hand, sent = StoppedClocks(), []
+    due: list[int | None] = []
     reflector = classic("up delay=5ms; down delay=2ms", clocks=hand.clocks())
     reflector.send_to = lambda reply, address: sent.append((hand.ns, reply, address))
     reflector.wake_at = due.append
