@@ -55,7 +55,7 @@ def test_another_version_is_told_from_nonsense() -> None:
         "010202020302" + "060a0702",  # stamps 5
         "010202020302" + "0606",  # stamps without a clock
         "010202020302" + "0708",  # clocks 4
-        "010202020302" + "092161",  # a fill of 33 bytes
+        "010202020302" + "0921" + "61" * 33,  # a fill of 33 bytes
         "010202020302" + "090461",  # a fill that is cut off
         "010202020302" * 22,  # longer than any
     ],
