@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, get_args
 
 from netlabsvc.udp import clockfault
@@ -121,11 +121,10 @@ def _no_head(word: Piece) -> Exception:
     return unknown(word, "direction", HEADS)
 
 
-@dataclass
 class _Draft:
     """The words read so far, by direction (or clock) and name: where each stood, and its value."""
 
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
         self._words: dict[str, dict[str, tuple[Piece, Any]]] = {"up": {}, "down": {}, "clock": {}}
         self._given: set[tuple[str, str]] = set()
 

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 
 from netlabsvc.escape import escape
 
-#: No packet is held for longer: two minutes, the longest life of a segment (RFC 9293, 3.4.1).
+#: No stage holds a packet for longer: two minutes, the maximum segment lifetime of RFC 9293.
 MAX_DELAY_NS = 120 * 10**9
 MAX_BITS_PER_S = 10**12
 _SHOWN = 40

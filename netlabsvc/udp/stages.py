@@ -23,6 +23,7 @@ from netlabsvc.udp.faults import (
     Rate,
     Reorder,
 )
+from netlabsvc.udp.notation import MAX_DELAY_NS
 from netlabsvc.udp.shapes import delays
 
 #: A packet on its way: the delay still to come, in nanoseconds, and the bytes.
@@ -63,16 +64,19 @@ class Link:
         leaving, bits_per_s = self._leaving, self._rate.bits_per_s
         passed = []
         for delay_ns, datagram in packets:
-            while leaving and leaving[0] <= now_ns + delay_ns:
+            enters_ns = now_ns + delay_ns
+            while leaving and leaving[0] <= enters_ns:
                 leaving.popleft()
-            if len(leaving) > self._rate.queue:  # one is on the wire, the others wait
+            bits = 8 * (len(datagram) + self._overhead_bytes)
+            free = max(self._free, enters_ns * bits_per_s) + bits * 10**9
+            wait_ns = -(-free // bits_per_s) - enters_ns
+            # One is on the wire, the others wait.
+            if len(leaving) > self._rate.queue or wait_ns > MAX_DELAY_NS:
                 if note:
                     note("rate", "tail-dropped")
                 continue
-            bits = 8 * (len(datagram) + self._overhead_bytes)
-            self._free = max(self._free, (now_ns + delay_ns) * bits_per_s) + bits * 10**9
-            leaving.append(-(-self._free // bits_per_s))
-            wait_ns = leaving[-1] - now_ns - delay_ns
+            self._free = free
+            leaving.append(enters_ns + wait_ns)
             if note:
                 note("rate", "queued", applied_ns=wait_ns)
             passed.append((delay_ns + wait_ns, datagram))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlabsvc.udp.clockfault import ClockFault
@@ -35,6 +35,7 @@ def test_a_clock_is_off_by_what_its_fault_says(words: str, after_s: int, off_ns:
     assert parse(f"clock {words}").clock.shown_ns(true_ns, BEGAN) - true_ns == off_ns
 
 
+@settings(deadline=None)
 @given(times, times)
 def test_no_fault_shows_the_true_time(true_ns: int, began_ns: int) -> None:
     """To the nanosecond."""
@@ -42,6 +43,7 @@ def test_no_fault_shows_the_true_time(true_ns: int, began_ns: int) -> None:
     assert ClockFault().shown_ns(true_ns, began_ns) == true_ns
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**8), 10**8), times, times, times)
 def test_a_drifting_clock_never_goes_back(drift_ppb: int, a: int, b: int, began_ns: int) -> None:
     """However slow it goes, later is not earlier."""

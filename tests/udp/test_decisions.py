@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlabsvc.udp.decisions import Decision, line
@@ -30,6 +30,7 @@ def test_what_there_is_not_is_null_and_bits_stand_where_some_were_turned() -> No
     assert json.loads(line(corrupted, "udp", "c", T_NS))["bits"] == [3, 17]
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_client_fits_into_one_line(client: str) -> None:
     """Nothing in an address ends the line or the string."""

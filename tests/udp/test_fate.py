@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlabsvc.escape import UNSAFE
@@ -83,6 +83,7 @@ entries = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(entries, unique_by=lambda e: (e.numbers, e.way)))
 def test_what_is_written_reads_back_as_the_same(given: list[Entry]) -> None:
     """Every script can be shown and read again."""
@@ -96,6 +97,7 @@ PARTS = [
 ]
 
 
+@settings(deadline=None)
 @given(st.text() | st.lists(st.sampled_from(PARTS)).map("".join))
 def test_no_text_raises_anything_but_a_mistake(text: str) -> None:
     """A file of any content is read, or refused on one line that is safe to show."""

@@ -163,7 +163,7 @@ def test_every_bit_is_turned_over_as_often_as_any_other() -> None:
 
 
 def test_no_window_holds_more_than_the_rate() -> None:
-    """Between any two departures at most rate times time leaves, and a busy link is never idle."""
+    """Between any two departures at most rate times time leaves, to the nanosecond."""
     arrivals, sizes = Random(1), Random(2)
     path = Path("up", parse("up rate=3333333bit/s queue=40").up, 1)
     now_ns, bits, left = 0, 0, []

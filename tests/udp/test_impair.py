@@ -7,7 +7,7 @@ import sys
 from itertools import permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlabsvc.udp.decisions import Decision
@@ -152,6 +152,7 @@ def test_a_scripted_packet_does_not_change_what_the_others_draw() -> None:
         assert [d.stage for d in after if d.number == 5] == ["fate"]
 
 
+@settings(deadline=None)
 @given(st.integers(), st.integers(0, 10**12), st.sampled_from(list(STAGES.values())))
 def test_the_same_seed_and_arrivals_decide_the_same(seed: int, now_ns: int, words: str) -> None:
     """Two paths with one seed give the same packets; one that records gives them too."""

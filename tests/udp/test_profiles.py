@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlabsvc.escape import UNSAFE
@@ -56,6 +56,7 @@ def test_a_directory_of_ones_own(tmp_path: Path) -> None:
         ('description = "d"\nsource = " "', "profile mine, line 2, source: a profile needs it"),
         (f'{GOOD}[up]\nloss = "130%"', 'profile mine, line 4, up.loss: "130%": a probability is'),
         (f"{GOOD}[upp]", 'profile mine, line 3, upp: "upp": no such table; did you mean "up"?'),
+        (f"{GOOD}x = {'[' * 5000}", "profile mine: "),
         (f"{GOOD}[up", "profile mine: Expected ']' at the end of a table declaration"),
     ],
 )
@@ -72,6 +73,7 @@ PARTS = [
 ]
 
 
+@settings(deadline=None)
 @given(st.text() | st.lists(st.sampled_from(PARTS)).map("".join))
 def test_no_text_raises_anything_but_a_mistake(text: str) -> None:
     """A file of any content is read, or refused on one line that is safe to show."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlabsvc.udp.grammar import parse
@@ -61,6 +61,13 @@ def test_a_link_without_queue_carries_what_finds_it_free() -> None:
     assert passed == [0, 2, 4]
 
 
+def test_a_link_drops_what_it_cannot_send_in_two_minutes() -> None:
+    """However long its queue: 125 bytes take 50 s at 20 bit/s, so that a third has no chance."""
+    under = path("rate=20bit/s")
+    waits = [[ns for ns, _ in under.pass_through(0, n, bytes(97))] for n in range(4)]
+    assert waits == [[50_000 * MS], [100_000 * MS], [], []]
+
+
 def test_headers_take_their_time_on_the_link() -> None:
     """28 bytes for IPv4, 48 for IPv6, even around an empty datagram."""
     faults = parse("up rate=8kbit/s").up
@@ -74,6 +81,7 @@ def test_a_fixed_delay_is_exact() -> None:
     assert path("delay=20000001ns").pass_through(5, 1, b"x") == [(20_000_001, b"x")]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 40 * MS), max_size=50), st.sampled_from(["", " dup=50%"]))
 def test_fifo_keeps_the_order_and_no_fifo_does_not_wait(gaps: list[int], more: str) -> None:
     """With FIFO none leaves before the one before it, and none earlier than it drew."""
@@ -123,6 +131,7 @@ def test_copies_have_delays_of_their_own() -> None:
     assert {first[0] < second[0] for first, second in pairs} == {True, False}
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=20), st.integers(1, 64))
 def test_exactly_as_many_bits_are_turned_over(datagram: bytes, bits: int) -> None:
     """As many as asked for, or all there are; the length stays, and nothing is lost."""
