@@ -129,13 +129,14 @@ class Backlog:
             return Verdict(Cut.STALLED, f"read nothing for {stall_s:g} s")
         if most is None or self.queued_bytes <= most:
             return None
-        why = f"and more than {most} bytes wait"
-        if still_s >= self.bounds.over_s:
-            return Verdict(Cut.NOT_READING, f"does not read, {why}")
         over_s = 0.0 if self._over_s is None else now_s - self._over_s
-        if over_s >= self.bounds.long_s or self.queued_bytes > FAR_OVER * most:
-            return Verdict(Cut.TOO_SLOW, f"reads too slowly, {why}")
-        return None
+        long = over_s >= self.bounds.long_s or still_s >= self.bounds.over_s
+        if not long and self.queued_bytes <= FAR_OVER * most:
+            return None
+        cut, how = Cut.TOO_SLOW, "reads too slowly"
+        if still_s >= self.bounds.reading_s:
+            cut, how = Cut.NOT_READING, "does not read"
+        return Verdict(cut, f"{how}, and more than {most} bytes wait")
 
     def _too_slow(self, now_s: float) -> bool:
         return self._far_s is not None and now_s - self._far_s >= self.bounds.patience_s
