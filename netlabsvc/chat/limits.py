@@ -39,14 +39,16 @@ class TokenBucket:
 class Bounds:
     """How far behind a reader may be.
 
-    :ivar queue_bytes: the most that waits for a reader that does not read; None: no bound.
+    :ivar queue_bytes: the bound of what waits for a reader; None: none. A reader that reads may be
+        over it for `long_s`, and eight times over it for no time.
     :ivar stall_s: a reader without progress for so long is cut; None: never.
     :ivar high_bytes: above it, a reader that does read pauses those who write.
     :ivar low_bytes: below it they go on.
     :ivar reading_s: who made no progress for so long does not read, and pauses nobody.
     :ivar over_s: so long without progress, over the bound, is enough to be cut.
-    :ivar patience_s: so long others wait for one reader; who has not caught up by then reads too
-        slowly for this room: it pauses nobody any more, and is cut over the bound.
+    :ivar patience_s: so long others wait for one reader; who has not caught up by then pauses
+        nobody any more.
+    :ivar long_s: who has been over the bound for so long reads too slowly for this room.
     """
 
     queue_bytes: int | None = 1024 * 1024
@@ -54,14 +56,20 @@ class Bounds:
     high_bytes: int = 256 * 1024
     low_bytes: int = 64 * 1024
     reading_s: float = 0.1
-    over_s: float = 1.0
+    over_s: float = 2.0
     patience_s: float = 1.0
+    long_s: float = 5.0
 
     @classmethod
     def of(cls, queue_bytes: int | None, stall_s: float | None) -> Bounds:
         """Bounds for a queue of this size, of which a quarter pauses those who write."""
         high_bytes = min(cls.high_bytes, (queue_bytes or cls.high_bytes * 4) // 4)
         return cls(queue_bytes, stall_s, high_bytes, high_bytes // 4)
+
+
+#: So many times the bound may wait for a reader for a moment: what a whole class pastes at once is
+#: more than the bound, and takes a slow network some seconds.
+FAR_OVER = 8
 
 
 class Verdict(NamedTuple):
@@ -74,13 +82,14 @@ class Verdict(NamedTuple):
 class Backlog:
     """What one reader has not taken yet, watched over time."""
 
-    __slots__ = ("_far_s", "_left_bytes", "_moved_s", "bounds", "queued_bytes")
+    __slots__ = ("_far_s", "_left_bytes", "_moved_s", "_over_s", "bounds", "queued_bytes")
 
     def __init__(self, bounds: Bounds, now_s: float) -> None:
         self.bounds = bounds
         self._left_bytes = -1
         self._moved_s = now_s
         self._far_s: float | None = None  # since when it has been far behind, by its own fault
+        self._over_s: float | None = None  # since when it has been over the bound, likewise
         self.queued_bytes = 0
 
     def observe(self, now_s: float, queued_bytes: int, left_bytes: int, blocked: bool) -> None:
@@ -96,6 +105,11 @@ class Backlog:
             self._far_s = None
         elif self._far_s is None or not blocked:
             self._far_s = now_s
+        most = self.bounds.queue_bytes
+        if most is None or queued_bytes <= most:
+            self._over_s = None
+        elif self._over_s is None or not blocked:
+            self._over_s = now_s
         self.queued_bytes = queued_bytes
 
     def pauses_others(self, now_s: float, closed: bool) -> bool:
@@ -115,7 +129,9 @@ class Backlog:
             return Verdict(Cut.STALLED, f"read nothing for {stall_s:g} s")
         if most is None or self.queued_bytes <= most:
             return None
-        if still_s < self.bounds.over_s and not self._too_slow(now_s):
+        over_s = 0.0 if self._over_s is None else now_s - self._over_s
+        long = over_s >= self.bounds.long_s or still_s >= self.bounds.over_s
+        if not long and self.queued_bytes <= FAR_OVER * most:
             return None
         cut, how = Cut.TOO_SLOW, "reads too slowly"
         if still_s >= self.bounds.reading_s:

@@ -24,7 +24,8 @@ async def talk_at_a_terminal(talk: Talk) -> None:
             if not talk.say(line):
                 print("*** not connected; that was not sent")
 
-    with patch_stdout(raw=True):
+    # Raw between two lines, too: else a Ctrl-D in that moment would be the terminal's, and lost.
+    with patch_stdout(raw=True), prompt.input.raw_mode():
         typing = asyncio.ensure_future(type_lines())
         try:
             await talk.run(print)

@@ -90,7 +90,7 @@ def kick(who: str, reason: str) -> None:
 @click.argument("address")
 @as_json
 def ban(address: str) -> None:
-    """Let nobody into the chat from an address, and remove who is here from it."""
+    """Keep an address out of the chat; who is here from it goes."""
     answer = ask("POST", "/v1/chat/bans", address=address)
     show(answer, lambda a: [f"{a['address']} is kept out; {a['removed']} removed"])
 
@@ -227,7 +227,7 @@ def loglevel(level: str | None) -> None:
 @command.command()
 @as_json
 def reload() -> None:
-    """Read the configuration again: what can change changes, the rest is named."""
+    """Read the configuration again; what cannot change is named."""
     show(ask("POST", "/v1/reload"), changes)
 
 

@@ -36,7 +36,7 @@ def command(path: str | None) -> None:
       netlab operator
       netlab operator --control /run/netlab/control.sock
       echo who | netlab operator
-      printf 'mode operator\\nall five minutes left\\n' | netlab operator
+      (echo mode operator; echo all five minutes left) | netlab operator
     """
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     try:

@@ -41,7 +41,8 @@ async def _converse(session: Session) -> None:
         complete_while_typing=False,
         bottom_toolbar=lambda: session.view.toolbar,
     )
-    with patch_stdout():
+    # Raw between two lines, too: else a Ctrl-D in that moment would be the terminal's, and lost.
+    with patch_stdout(), editor.input.raw_mode():
         running = asyncio.create_task(asyncio.to_thread(session.run, editor.app.invalidate))
         typing = asyncio.create_task(_type(session, editor))
         running.add_done_callback(lambda _: typing.cancel())

@@ -48,7 +48,7 @@ def test_a_reader_that_stopped_pauses_nobody_for_long_and_is_cut() -> None:
     stuff(speaker, 1000)
     assert not paused(speaker)
     assert len(reader.texts()) == 1300
-    for _ in range(20):
+    for _ in range(40):
         chat.turn(0.05)
     assert stopped.transport.disconnected
     (line,) = reader.lines()
