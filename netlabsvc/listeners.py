@@ -285,7 +285,7 @@ def _name(address: Any) -> str:
 def described(listeners: Mapping[str, list[Listener]]) -> Iterable[dict[str, Any]]:
     """For machines: every listener, and the services that have none."""
     for key, opened in listeners.items():
-        service = key.partition(".")[0]
+        service = name_of(key)
         if not opened:
             yield {"service": service, "key": key, "listening": False}
         for listener in opened:

@@ -107,12 +107,12 @@ def test_faults_counters_and_mails(daemon: Daemon) -> None:
     """The loss holds from the next request on."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(PATIENCE_S)
-        assert ctl(daemon, "impair", "set", "100%").stdout.startswith("loss 1:")
+        assert ctl(daemon, "impair", "set", "100%").stdout.startswith("classic: up loss=100%")
         sock.sendto(b"lost", ("127.0.0.1", daemon.ports["udp"]))
         assert ctl(daemon, "impair", "set", "0").returncode == 0
         sock.sendto(b"kept", ("127.0.0.1", daemon.ports["udp"]))
         assert sock.recv(100).endswith(b"kept")
-    counted = json.loads(ctl(daemon, "counters", "--json").stdout)
+    counted = json.loads(ctl(daemon, "counters", "--json").stdout)[0]
     assert (counted["received"], counted["replied"], counted["impaired"]) == (2, 1, 1)
     assert ctl(daemon, "mails").stdout == "no mail yet\n"
 

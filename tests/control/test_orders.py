@@ -130,11 +130,12 @@ def test_tables() -> None:
         "*** 1  小明  10.0.0.1:5  2 min  utf-8     LF        0 B     muted  1 unread",
         "*** 2  bob   10.0.0.2:5  2 min  utf-8     LF        0 B",
     ]
-    sitting.answers["PUT /v1/udp/impair"] = {"loss": 0.3}
-    sitting.answers["GET /v1/udp/counters"] = {"received": 10, "refused_port": 0}
+    sitting.answers["PUT /v1/udp/impair"] = [{"reflector": "classic", "faults": "up loss=30%"}]
+    counted = {"reflector": "classic", "received": 10, "replied": 0, "refused_port": 1, "copies": 0}
+    sitting.answers["GET /v1/udp/counters"] = [counted]
     assert sitting.type("impair 30%") == [
-        "*** drop probability 30%",
-        "*** datagrams: received 10, refused port 0",
+        "*** classic: up loss=30%",
+        "*** classic: received 10, replied 0, refused port 1",
     ]
 
 

@@ -16,7 +16,7 @@ from twisted.internet.defer import maybeDeferred
 from netlabsvc import config, service
 
 TABLE = Path(__file__).parents[2] / "docs" / "metrics.md"
-PORTS = {f"{name}-port": "0" for name in ("chat", "udp", "http", "smtp")}
+PORTS = {f"{name}-port": "0" for name in ("chat", "udp", "stamp", "irtt", "http", "smtp")}
 
 
 @asynccontextmanager
@@ -59,7 +59,11 @@ async def test_no_figure_is_there_twice(tmp_path: Path) -> None:
 @pytest_twisted.ensureDeferred
 async def test_what_is_off_has_no_figures(tmp_path: Path) -> None:
     """A service that does not run, and one whose port is off."""
-    async with lab(tmp_path, services="chat,udp", **{"udp-port": "off"}) as running:
+    async with lab(
+        tmp_path,
+        services="chat,udp",
+        **{f"{name}-port": "off" for name in ("udp", "stamp", "irtt")},
+    ) as running:
         names = {metric.name.split("_")[1] for metric in running.health.metrics()}
     assert names - {"cpu", "resident", "open", "max"} == {"start", "build", "reactor", "chat"}
 

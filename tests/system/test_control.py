@@ -74,7 +74,7 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("put", "/v1/chat/topic"): {"topic": "sockets"},
     ("post", "/v1/chat/desk/take"): {"client": 1},
     ("post", "/v1/chat/command"): {"line": "/mode"},
-    ("put", "/v1/udp/impair"): {"loss": "30%"},
+    ("put", "/v1/udp/impair"): {"faults": "30%"},
     ("post", "/v1/chat/kick"): {"who": "guest1", "reason": "test"},
     ("post", "/v1/shutdown"): {"reason": "test"},
     ("put", "/v1/loglevel"): {"level": "warn"},
@@ -293,6 +293,7 @@ def test_a_web_page_cannot_reach_it(daemon: Daemon) -> None:
 def refusal(directory: Path, control: Path) -> str:
     """Why a daemon does not start that is told to have this socket."""
     command = [str(TWISTD), "-n", "--pidfile=", "netlab", "--services=udp", "--udp-port=0"]
+    command += ["--stamp-port=off", "--irtt-port=off"]
     done = subprocess.run(
         [*command, f"--control={control}", f"--state-dir={directory / 'other'}"],
         cwd=directory,

@@ -179,7 +179,7 @@ def test_a_pipe(daemon: Daemon, clients: list[Program]) -> None:
     for line in (
         r"\*\*\* 1  alice +127\.0\.0\.1:\d+ +\d+ s +utf-8 +LF +0 B",
         r"\*\*\* there is no command kik; did you mean kick\? say kik 3 says it",
-        r"\*\*\* drop probability 30%",
+        r"\*\*\* classic: up loss=30%",
         r"\*\*\* 2 bob .* left: removed by the operator: too loud",
         r"\*\*\* the mode is now echo: what you say comes back to you alone",
     ):

@@ -20,7 +20,9 @@ from support.crowd import Crowd, Voice
 from support.daemon import PATIENCE_S, TWISTD, Daemon, clean_environment
 
 FREE = (
-    "[chat]\nport = 0\n{chat}\n[udp]\nport = 0\n{udp}\n[web]\nport = 0\n[mail.sandbox]\nport = 0\n"
+    "[chat]\nport = 0\n{chat}\n[udp]\nport = 0\n{udp}\n"
+    '[udp.stamp]\nport = "off"\n[udp.irtt]\nport = "off"\n'
+    "[web]\nport = 0\n[mail.sandbox]\nport = 0\n"
 )
 DONE = "(reloaded: .* changed|reload: nothing has changed)"
 
@@ -223,7 +225,8 @@ def test_a_signal_before_the_reactor_turns_waits_for_it(tmp_path: Path) -> None:
         "globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)])\n"
         "reactor.run()\n"
     )
-    names = ("--services=udp", "--udp-port=0", "--state-dir=state", "--config=lab.toml")
+    names = ["--services=udp", "--udp-port=0", "--state-dir=state", "--config=lab.toml"]
+    names += ["--stamp-port=off", "--irtt-port=off"]
     ended = subprocess.run(
         [TWISTD.with_name("python"), "-c", code, *names],
         cwd=tmp_path,
@@ -240,7 +243,7 @@ def test_a_terminal_that_is_closed_ends_the_lab_in_its_foreground(tmp_path: Path
     """Nobody could end it any more; while the terminal is there SIGHUP is a reload."""
     log = tmp_path / "lab.log"
     command = [str(TWISTD), "-n", "--pidfile=", f"--logfile={log}", "netlab", "--services=udp"]
-    command += ["--udp-port=0", f"--state-dir={tmp_path}"]
+    command += ["--udp-port=0", "--stamp-port=off", "--irtt-port=off", f"--state-dir={tmp_path}"]
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(command[0], command, clean_environment())

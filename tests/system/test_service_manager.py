@@ -21,6 +21,8 @@ from support.manager import NotifySocket, hand_over
 from support.outside import need
 
 UDP = socket.SOCK_DGRAM
+#: The reflectors that have ports of their own, switched off.
+ALONE = ("--stamp-port=off", "--irtt-port=off")
 _WHERE = re.compile(r"(\w+) (\S+):(\d+)/(tcp|udp)")
 
 
@@ -78,7 +80,7 @@ def test_ready_means_that_every_port_listens(tmp_path: Path, abstract: bool) -> 
         thread = threading.Thread(target=connect_when_ready)
         thread.start()
         with Daemon(
-            tmp_path, *options, "--udp-port=0", free_ports=False, NOTIFY_SOCKET=name
+            tmp_path, *options, "--udp-port=0", *ALONE, free_ports=False, NOTIFY_SOCKET=name
         ) as daemon:
             thread.join(PATIENCE_S)
         first = manager.heard[0][1]
@@ -150,7 +152,7 @@ def test_sockets_are_taken_by_name(tmp_path: Path) -> None:
     before = hand_over("chat:chat:udp:web:smtp:chat-raw", sockets)
     chat4, chat6, udp, web, smtp, raw = (one.getsockname()[1] for one in sockets)
     with Daemon(
-        tmp_path, "--chat-port=off", "--udp-port=off", free_ports=False, before=before
+        tmp_path, "--chat-port=off", "--udp-port=off", *ALONE, free_ports=False, before=before
     ) as daemon:
         for one in sockets:
             one.close()
@@ -188,7 +190,7 @@ def test_endpoints_are_opened_beside_a_socket(tmp_path: Path) -> None:
 def refused(tmp_path: Path, names: str, *sockets: socket.socket, options: str = "") -> str:
     """The one line that ends a start with these sockets."""
     command = [*hand_over(names, sockets), str(TWISTD), "-n", "--pidfile=", "netlab"]
-    command += ["--state-dir=s", *(options or "--services=chat,udp").split()]
+    command += ["--state-dir=s", *ALONE, *(options or "--services=chat,udp").split()]
     ended = subprocess.run(
         command,
         cwd=tmp_path,
@@ -211,7 +213,9 @@ def test_a_socket_that_no_service_can_use_is_one_line(tmp_path: Path) -> None:
     not_listening.bind(("127.0.0.1", 0))
     where = f"127.0.0.1:{tcp.getsockname()[1]}"
     assert "'gopher', which no service knows" in refused(tmp_path, "gopher", tcp)
-    assert "chat, chat-raw, chat-length, udp, web, smtp" in refused(tmp_path, "gopher", tcp)
+    assert "chat, chat-raw, chat-length, udp, stamp, irtt, web, smtp" in refused(
+        tmp_path, "gopher", tcp
+    )
     assert f"udp on {where}, which is not udp" in refused(tmp_path, "udp", tcp)
     assert "ListenStream=" in refused(tmp_path, "chat", udp)
     assert "AF_UNIX; its unit needs a port" in refused(tmp_path, "chat", unix)
@@ -285,7 +289,7 @@ def test_systemd_socket_activate_hands_over_udp(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     program = [need("systemd-socket-activate"), "-d", "-l", f"127.0.0.1:{port}", "--fdname=udp"]
     setenv = [f"--setenv={name}={value}" for name, value in clean_environment().items()]
-    twistd = [str(TWISTD), "-n", "--pidfile=", "netlab", "--services=udp", "--state-dir=s"]
+    twistd = [str(TWISTD), "-n", "--pidfile=", "netlab", "--services=udp", "--state-dir=s", *ALONE]
     with (
         running([*program, *setenv, *twistd], tmp_path),
         socket.socket(socket.AF_INET, UDP) as probe,
@@ -352,7 +356,7 @@ def test_a_restart_under_50_connecting_clients_refuses_none(tmp_path: Path) -> N
     """Who connects between two daemons waits, and is greeted by the second; datagrams too."""
     sockets = [listening(), bound()]
     chat, udp = (one.getsockname()[1] for one in sockets)
-    before, options = hand_over("chat:udp", sockets), ("--services=chat,udp",)
+    before, options = hand_over("chat:udp", sockets), ("--services=chat,udp", *ALONE)
     probe = socket.socket(socket.AF_INET, UDP)
     probe.settimeout(PATIENCE_S)
     with probe, Crowd(chat, 50) as crowd:

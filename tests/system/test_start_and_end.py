@@ -18,7 +18,10 @@ import pytest
 from support.certificates import self_signed
 from support.daemon import PATIENCE_S, TWISTD, Daemon, clean_environment
 
-ALL = {"chat", "udp", "web", "mail"}
+ALL = {"chat", "udp", "stamp", "irtt", "web", "mail"}
+
+#: The reflectors that have ports of their own, switched off.
+ALONE = ("--udp-port=0", "--stamp-port=off", "--irtt-port=off")
 
 
 def start(cwd: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -91,6 +94,8 @@ def test_a_second_signal_cuts_what_the_first_left(tmp_path: Path) -> None:
     [
         ("chat", "--chat-port", socket.SOCK_STREAM),
         ("udp", "--udp-port", socket.SOCK_DGRAM),
+        ("udp", "--stamp-port", socket.SOCK_DGRAM),
+        ("udp", "--irtt-port", socket.SOCK_DGRAM),
         ("web", "--http-port", socket.SOCK_STREAM),
         ("mail", "--smtp-port", socket.SOCK_STREAM),
     ],
@@ -104,10 +109,12 @@ def test_a_taken_port_is_one_line_and_status_1(
         if kind == socket.SOCK_STREAM:
             taken.listen()
         port = taken.getsockname()[1]
-        ended = start(tmp_path, f"{flag}={port}", f"--services={service}", "--state-dir=s")
+        others = [word for word in ALONE if flag not in word]
+        ended = start(tmp_path, *others, f"{flag}={port}", f"--services={service}", "--state-dir=s")
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1, ended.stderr
-    for word in (service, f"127.0.0.1:{port}", "Address already in use", flag):
+    name = {"--stamp-port": "stamp", "--irtt-port": "irtt"}.get(flag, service)
+    for word in (name, f"127.0.0.1:{port}", "Address already in use", flag):
         assert word in ended.stderr
 
 
@@ -242,12 +249,15 @@ def test_a_tls_listener_says_how_to_try_it_through_tls(tmp_path: Path) -> None:
     endpoint = f"ssl:0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
     lines = [f'[{table}]\nlisten = ["{endpoint}"]\n' for table in ("chat", "web", "mail.sandbox")]
     (tmp_path / "lab.toml").write_text("".join(lines))
-    with Daemon(tmp_path, "--config=lab.toml", "--udp-port=off", free_ports=False) as daemon:
+    with Daemon(
+        tmp_path, "--config=lab.toml", *ALONE, "--udp-port=off", free_ports=False
+    ) as daemon:
         log = "\n".join(daemon.lines)
     assert f"try: netlab chat 127.0.0.1:{daemon.ports['chat']} --tls" in log
     assert f"try: curl https://127.0.0.1:{daemon.ports['web']}/" in log
     assert f"try: openssl s_client -quiet -connect 127.0.0.1:{daemon.ports['mail']}" in log
-    assert "udp is off: udp.port is off" in log
+    for off in ("udp.port", "udp.stamp.port", "udp.irtt.port"):
+        assert f" is off: {off} is off" in log
     assert "seed" not in log
 
 
