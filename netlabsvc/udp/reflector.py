@@ -163,14 +163,14 @@ class Reflector:
         known, learn, admitted = self._gate.known, self._gate.learn, self._gate.admitted
         lost_up, lost_down = self._up.loses, self._down.loses
         limit_bytes = lane.limit_bytes - len(prefix)
-        chosen = []
+        chosen, let_in, lost = [], 0, 0
         for index, (name, length) in enumerate(zip(batch.names(), batch.lengths(), strict=True)):
             source = known.get(name) or learn(name)
             if not source.free and not admitted(source):
                 continue
-            self._number += 1
+            let_in += 1
             if lost_up is not None and lost_up():
-                refuse(Refusal.IMPAIRED)
+                lost += 1
                 continue
             if prefix:
                 at = index * SLOT_BYTES
@@ -184,9 +184,11 @@ class Reflector:
             if length > limit_bytes:
                 refuse(Refusal.REPLY_TOO_LONG)
             elif lost_down is not None and lost_down():
-                refuse(Refusal.IMPAIRED)
+                lost += 1
             else:
                 chosen.append(index)
+        self._number += let_in
+        self.counts.reasons[Refusal.IMPAIRED] += lost
         self._send_batch(batch, prefix, chosen)
 
     def _one_by_one(self, batch: Batch) -> None:

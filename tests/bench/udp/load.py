@@ -17,7 +17,7 @@ BURST = 64
 #: Bursts on their way at once: less than what a socket's default buffer holds.
 AHEAD = 2
 #: How long the rest of a burst may take: with a loss on purpose, and without one.
-LOSSY_S, PATIENCE_S = 0.004, 2.0
+LOSSY_S, PATIENCE_S = 0.001, 2.0
 _REPLY_BYTES = 512
 
 
