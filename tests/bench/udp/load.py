@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import select
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +17,8 @@ from netlabsvc.udp.batch import Header, Vector, system_calls
 BURST = 64
 #: Bursts on their way at once: less than what a socket's default buffer holds.
 AHEAD = 2
-#: How long the rest of a burst may take: with a loss on purpose, and without one.
-LOSSY_S, PATIENCE_S = 0.001, 2.0
+#: How long the rest of a burst may take.
+PATIENCE_S = 2.0
 _REPLY_BYTES = 512
 
 
@@ -30,10 +31,16 @@ class Answered:
 
 
 class Load:
-    """A client with one connected socket."""
+    """A client with one connected socket.
 
-    def __init__(self, port: int, payload: bytes, patience_s: float = PATIENCE_S) -> None:
-        self._patience_ms = 1000 * patience_s
+    :param answered: whether the next request will have a reply: who knows the seed need not wait
+        for those that are lost on purpose.
+    """
+
+    def __init__(
+        self, port: int, payload: bytes, answered: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._answered = answered
         calls = system_calls()
         assert calls is not None, "the load needs recvmmsg"
         self._receive, self._send = calls
@@ -59,13 +66,13 @@ class Load:
             for _ in range(AHEAD):
                 self._send(self._socket.fileno(), ctypes.addressof(self._outgoing), BURST, 0)
             sent += AHEAD * BURST
-            received += self._drain(AHEAD * BURST)
+            received += self._drain(sum(self._answered() for _ in range(AHEAD * BURST)))
         return Answered(sent, received)
 
     def _drain(self, expected: int) -> int:
         got, ready = 0, select.poll()
         ready.register(self._socket, select.POLLIN)
-        while got < expected and ready.poll(self._patience_ms):
+        while got < expected and ready.poll(1000 * PATIENCE_S):
             at = ctypes.addressof(self._incoming)
             got += max(0, self._receive(self._socket.fileno(), at, BURST, 64, None))
         return got
@@ -74,13 +81,15 @@ class Load:
         self._socket.close()
 
 
-def answers(port: int, payload: bytes) -> bool:
-    """Whether a server answers by now."""
+def answers(port: int, payload: bytes) -> bool | None:
+    """Whether a server answers by now; None where there is none yet."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(0.1)
         sock.connect(("127.0.0.1", port))
         try:
             sock.send(payload)
             return bool(sock.recv(2048))
-        except OSError:
+        except TimeoutError:
             return False
+        except OSError:
+            return None

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from netlabsvc.udp.impair import chance
+
 from ..report import Target
 from ..run import Run
-from .load import LOSSY_S, PATIENCE_S, Load
+from .load import Load
 from .servers import Server, netlab, others
 
 STOCK = Target("classic: replies per CPU second, times a stock DatagramProtocol's", 1.8, least=True)
@@ -24,6 +26,7 @@ PAYLOAD = b"Ping 1234567 1700000000.123456 abcdef"
 #: Sequence number, time, Error Estimate, 30 zeros.
 STAMP_REQUEST = bytes.fromhex("00000001e8fe6f801f9add371384").ljust(44, b"\0")
 WARM_UP = 20_000
+LOSS, SEED, LOSING = 0.1, 1, "netlab, 10 % loss"
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,17 @@ class Figures:
         return self.received / self.cpu_s
 
 
-def measure(server: Server, count: int, directory: Path) -> Figures:
-    """Start a server, warm it up, and send it a load."""
-    process, port = server.start(directory)
+def measure(server: Server, count: int, directory: Path, loss: float = 0.0) -> Figures:
+    """Start a server, warm it up, and send it a load.
+
+    :param loss: with which the server loses, by `SEED`.
+    """
+    process, port, asked = server.start(directory)
+    draws = chance(SEED, "up", "loss", "classic")
+    for _ in range(asked):
+        draws.random()
     with process:
-        load = Load(port, server.payload, LOSSY_S if server.lossy else PATIENCE_S)
+        load = Load(port, server.payload, lambda: draws.random() >= loss)
         load.run(WARM_UP)
         cpu_s, waited_s = process.cpu_s(), process.waited_s()
         answered = load.run(count)
@@ -61,14 +70,15 @@ def _replies(run: Run) -> None:
     run.report.note(f"load {os.getloadavg()[0]:.2f}; waited: seconds without a CPU, 0 when quiet")
     servers = [
         netlab("netlab", "udp", PAYLOAD),
-        netlab("netlab, 10 % loss", "udp", PAYLOAD, "--udp-loss=10%", "--seed=1"),
+        netlab(LOSING, "udp", PAYLOAD, f"--udp-loss={LOSS}", f"--seed={SEED}"),
         netlab("netlab, STAMP", "stamp", STAMP_REQUEST),
         *others(run.directory, run.also),
     ]
     results: dict[str, list[Figures]] = {server.name: [] for server in servers}
     for _ in range(rounds):
         for server in servers:
-            results[server.name].append(measure(server, count, run.directory))
+            loss = LOSS if server.name == LOSING else 0.0
+            results[server.name].append(measure(server, count, run.directory, loss))
     best = {name: max(some, key=_rate) for name, some in results.items()}
     heads = ["", "sent", "replies", "CPU s", "waited", "replies per CPU s"]
     run.report.table(heads, [_row(name, one) for name, some in results.items() for one in some])
@@ -79,7 +89,7 @@ def _replies(run: Run) -> None:
     judge(LOOP, ours / best["loop in Python"].rate)
     if "loop in C" in best:
         judge(IN_C, ours / best["loop in C"].rate)
-    judge(LOSSY, best["netlab, 10 % loss"].rate / ours)
+    judge(LOSSY, best[LOSING].rate / ours)
     judge(STAMP, best["netlab, STAMP"].rate / ours)
 
 
@@ -101,7 +111,7 @@ def _row(name: str, figures: Figures) -> list[str]:
 def _flat(run: Run) -> None:
     """A million in a row."""
     run.report.title("flat: 1 000 000 datagrams in a row")
-    process, port = netlab("netlab", "udp", PAYLOAD).start(run.directory)
+    process, port, _ = netlab("netlab", "udp", PAYLOAD).start(run.directory)
     with process:
         load = Load(port, PAYLOAD)
         first = load.run(100_000)

@@ -29,12 +29,8 @@ class Server:
     line: tuple[str, ...]
     payload: bytes = b"Ping 1234567 1700000000.123456 abcdef"
 
-    @property
-    def lossy(self) -> bool:
-        return any(word.startswith("--udp-loss") for word in self.line)
-
-    def start(self, directory: Path) -> tuple[Process, int]:
-        """A running server and its port."""
+    def start(self, directory: Path) -> tuple[Process, int, int]:
+        """A running server, its port, and how many requests it has had."""
         place = directory / self.name
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
@@ -44,13 +40,15 @@ class Server:
         words = {"port": port, "state": place / "state"}
         process = Process([word.format(**words) for word in self.line], place)
         until_s = time.monotonic() + PATIENCE_S
-        while not answers(port, self.payload):
+        asked = 0
+        while not (answered := answers(port, self.payload)):
+            asked += answered is False
             if not process.alive() or time.monotonic() > until_s:
                 process.stop()
                 said = process.output.read_text("utf-8", "replace")
                 raise RuntimeError(f"{self.name} does not answer:\n{said}")
             time.sleep(0.05)
-        return process, port
+        return process, port, asked + 1
 
 
 def netlab(name: str, tongue: str, payload: bytes, *options: str) -> Server:
