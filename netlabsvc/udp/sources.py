@@ -44,9 +44,10 @@ def unpacked(name: bytes) -> tuple[Any, ...]:
     """The address that `socket.sendto` takes, of a raw one."""
     if len(name) == NAME_BYTES[socket.AF_INET]:
         _, port, host = _IPV4.unpack(name)
-        return str(IPv4Address(host)), int.from_bytes(port, "big")
+        return socket.inet_ntop(socket.AF_INET, host), int.from_bytes(port, "big")
     _, port, flow, host, scope = _IPV6.unpack(name)
-    return str(IPv6Address(host)), int.from_bytes(port, "big"), socket.ntohl(flow), scope
+    text = socket.inet_ntop(socket.AF_INET6, host)
+    return text, int.from_bytes(port, "big"), socket.ntohl(flow), scope
 
 
 def packed(address: tuple[Any, ...]) -> bytes:

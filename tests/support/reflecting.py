@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.task import Clock
 
+from netlabsvc.udp.batch import SLOT_BYTES
 from netlabsvc.udp.buckets import Buckets, Rate
 from netlabsvc.udp.classic import MAX_IPV6_BYTES, Classic, Form
 from netlabsvc.udp.gate import Clocks, Rules
@@ -93,13 +94,29 @@ def by_hand(
     clock.advance(0)
 
 
+class _Slots:
+    """The memory of a batch, of which only what was received exists."""
+
+    def __init__(self, datagrams: list[bytes]) -> None:
+        self._datagrams = datagrams
+
+    def __getitem__(self, at: int | slice) -> Any:
+        if isinstance(at, slice):
+            slot, first = divmod(at.start, SLOT_BYTES)
+            return self._datagrams[slot][first : at.stop - slot * SLOT_BYTES]
+        slot, first = divmod(at, SLOT_BYTES)
+        return (self._datagrams[slot] + b"\0")[first]
+
+
 class Memory:
     """A batch without a socket: what came in, and what went out for it."""
 
-    memory = None
+    def __init__(self, requests: Sequence[tuple[bytes, str, int]], lane: bool = False) -> None:
+        """:param requests: each a datagram, and host and port of its source.
 
-    def __init__(self, requests: Sequence[tuple[bytes, str, int]]) -> None:
-        """:param requests: each a datagram, and host and port of its source."""
+        :param lane: whether there is a memory, from which payloads can be sent.
+        """
+        self.memory = _Slots([data for data, _, _ in requests]) if lane else None
         self._requests = requests
         self._placed: dict[int, bytes] = {}
         self.sent: list[tuple[bytes, str, int]] = []
@@ -124,9 +141,13 @@ class Memory:
 
     def send(self, prefix: bytes, chosen: Sequence[int]) -> list[int]:
         for index in chosen:
-            _, host, port = self._requests[index]
-            self.sent.append((prefix + self._placed[index], host, port))
+            data, host, port = self._requests[index]
+            self.sent.append((prefix + self._placed.get(index, data), host, port))
         return []
+
+    def send_to(self, reply: bytes, address: tuple[str, int]) -> None:
+        """What goes out alone."""
+        self.sent.append((reply, *address[:2]))
 
 
 def replies(

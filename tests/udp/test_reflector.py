@@ -221,6 +221,33 @@ def test_the_lane_and_the_long_way_draw_the_same(tmp_path: Path) -> None:
     record.close()
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"", b"x", STAMP + b"x", STAMP + STAMP + b"x", bytes(65494)]),
+            st.sampled_from(HOSTS),
+            st.sampled_from([7, 862, 5000, 5001]),
+        ),
+        max_size=30,
+    ),
+    st.sampled_from(["off", "up loss=30%", "up loss=every(3); down loss=50%"]),
+    st.sampled_from([Form.TIMESTAMP, Form.ECHO]),
+)
+def test_the_lane_and_the_long_way_say_the_same(
+    requests: list[tuple[bytes, str, int]], faults: str, form: Form
+) -> None:
+    """The same replies to the same sources, and the same counters, whatever comes."""
+    both = []
+    for lane in (True, False):
+        reflector = classic(faults, form=form, rules=rules(5, 3))
+        memory = Memory(requests, lane)
+        reflector.send_to = memory.send_to
+        reflector.turn(memory)
+        both.append((memory.sent, str(reflector.counts)))
+    assert sorted(both[0][0]) == sorted(both[1][0])
+    assert both[0][1] == both[1][1]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_ends_the_decision_log_only() -> None:
     """It is said once, and replies go on."""
