@@ -1,6 +1,6 @@
 """One decision about one packet, and the line of JSON that tells of it.
 
-    {"number":3,"reflector":"udp","client":"127.0.0.1:41766","direction":"up","copy":0,
+    {"number":3,"reflector":"classic","client":"127.0.0.1:41766","direction":"up","copy":0,
      "stage":"delay","verdict":"delayed","drawn_ns":21400112,"applied_ns":21400112,"t_ns":17...}
 
 `number` is that of the request, and `copy` 1 for the second of two copies. `drawn_ns` is what was
@@ -22,7 +22,7 @@ class Decision(NamedTuple):
     """What one stage decided about one packet.
 
     :param stage: fate, rate, loss, corrupt, duplicate, delay or reorder; sent where the pipeline
-        tells that the packet has left.
+        tells that the packet has gone its way, cap where it dropped it for want of room.
     :param bits: the numbers of those turned over; bit 0 is the highest of the first byte.
     """
 
