@@ -10,7 +10,7 @@ import resource
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -258,10 +258,7 @@ def _udp(lab: Lab, state_dir: Path) -> None:
         room = netlabsvc.udp.room.Room(_udp_wanted(lab, config), seed, lab.reactor)
         lab.close_at_end(room.close)
         for name, inherited in wanted.items():
-            key, reflector = _REFLECTORS[name], room.make(name)
-            lab.listeners[key] = listeners.listen_udp(
-                config, key, reflector, lab.reactor, inherited
-            )
+            _reflect(lab, room, name, inherited)
     except OSError as error:
         path = config.udp.decisions
         why = f"{error.strerror}; choose another file with --udp-decisions"
@@ -272,6 +269,27 @@ def _udp(lab: Lab, state_dir: Path) -> None:
     for section in ("udp", "udp.stamp", "udp.irtt"):
         lab.live.follow(section, partial(_prepare_udp, lab, room, section))
     lab.routes += netlabsvc.udp.operating.Operating(room).routes()
+
+
+def _reflect(
+    lab: Lab, room: netlabsvc.udp.room.Room, name: str, inherited: Sequence[socket.socket]
+) -> None:
+    """Open a reflector.
+
+    :raises StartError: when its port cannot be had; but whoever starts a second lab on ports of
+        its own need not know of those of STAMP and irtt: it runs without them, and says so.
+    """
+    key = _REFLECTORS[name]
+    try:
+        lab.listeners[key] = listeners.listen_udp(
+            lab.config, key, room.make(name), lab.reactor, inherited
+        )
+    except StartError as error:
+        if name == "classic" or lab.config.settings[key].source != "default":
+            raise
+        room.reflectors.pop(name)
+        del lab.listeners[key]
+        lab.log.warn("{why} ({name} is off)", name=name, why=str(error))
 
 
 def _udp_wanted(lab: Lab, config: Config) -> netlabsvc.udp.room.Wanted:

@@ -8,6 +8,7 @@ import socket
 import statistics
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +257,31 @@ def test_the_toml_form_and_a_reload(tmp_path: Path) -> None:
         assert [one["faults"] for one in ctl(daemon, "impair", "get")] == [
             *("up loss=25%", "off", "up loss=1%")
         ]
+
+
+def test_a_second_lab_runs_without_the_ports_it_was_not_told_of(tmp_path: Path) -> None:
+    """STAMP's and irtt's own ports are taken: it says so; but who asks for one must get it."""
+    held = []
+    for port in (8620, 2112):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with suppress(OSError):  # somebody else has it: just as well
+            sock.bind(("127.0.0.1", port))
+        held.append(sock)
+    options = ("--services=udp", "--udp-port=0")
+    with Daemon(tmp_path, *options, free_ports=False) as daemon:
+        for name, port in (("stamp", 8620), ("irtt", 2112)):
+            daemon.wait_for(rf"127\.0\.0\.1:{port}: Address already in use.*\({name} is off\)")
+        assert set(daemon.ports) == {"udp"}
+        keys = {one["key"] for one in ctl(daemon, "status")["services"] if one["listening"]}
+        assert keys == {"udp.port"}
+    command = [str(TWISTD), "-n", "--pidfile=", "netlab", *options, "--stamp-port=8620"]
+    refused = subprocess.run(
+        [*command, f"--state-dir={tmp_path / 'other'}"],
+        capture_output=True,
+        env=clean_environment(),
+        check=False,
+        cwd=tmp_path,
+    )
+    assert (refused.returncode, refused.stderr.count(b"\n")) == (1, 1)
+    for sock in held:
+        sock.close()
