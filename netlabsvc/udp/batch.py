@@ -39,34 +39,27 @@ class Batch(Protocol):
 
     def receive(self) -> int:
         """Read what has come, up to all slots; 0 where there is nothing, or nothing can be had."""
-        raise NotImplementedError
 
     def names(self) -> Sequence[bytes]:
         """The sources of what was received: raw socket addresses."""
-        raise NotImplementedError
 
     def lengths(self) -> list[int]:
         """The lengths of what was received."""
-        raise NotImplementedError
 
     def arrivals(self) -> list[tuple[int, int]] | None:
         """When each came (Unix nanoseconds) and its TTL, 0 for unknown; None where none is told."""
-        raise NotImplementedError
 
     def datagram(self, index: int, length: int) -> bytes:
         """What was received in a slot."""
-        raise NotImplementedError
 
     def put(self, index: int, reply: bytes) -> None:
         """Let this be the answer to a datagram, in its place."""
-        raise NotImplementedError
 
     def send(self, prefix: bytes, chosen: Sequence[int]) -> list[int]:
         """Send back what lies in these slots, behind a prefix.
 
         :return: the error number of each that could not be sent.
         """
-        raise NotImplementedError
 
 
 class Vector(ctypes.Structure):

@@ -46,15 +46,6 @@ class Form(StrEnum):
 _UNIT_NS = {Form.TIMESTAMP: 10**6, Form.TIMESTAMP_US: 10**3, Form.TIMESTAMP_NS: 1}
 
 
-def reply(payload: bytes, now_ns: int, limit_bytes: int) -> bytes | None:
-    """The reply of the default form, or None where it does not fit into one datagram.
-
-    :param now_ns: nanoseconds since the Unix epoch.
-    """
-    stamped = b"%d %s" % (now_ns // 1_000_000, payload)
-    return stamped if len(stamped) <= limit_bytes else None
-
-
 def bounced(payload: bytes) -> bool:
     """Whether a payload has been through two reflectors: it begins with two of their stamps.
 
