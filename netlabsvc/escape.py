@@ -30,7 +30,10 @@ def _visible(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
-def json_text(value: Any) -> str:
-    """JSON on one line, readable in every script; what is unsafe in a string is ``\\uNNNN``."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON, readable in every script; what is unsafe in a string is ``\\uNNNN``.
+
+    :param indent: None for one line. The only line ends are then those of the layout.
+    """
+    text = json.dumps(value, ensure_ascii=False, default=str, indent=indent)
+    return UNSAFE.sub(lambda m: m[0] if m[0] == "\n" else f"\\u{ord(m[0]):04x}", text)

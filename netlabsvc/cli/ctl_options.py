@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -11,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from netlabsvc.control.client import Control, Refused, Unreachable
-from netlabsvc.escape import escape
+from netlabsvc.escape import escape, json_text
 from netlabsvc.state import control_sockets
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -87,14 +86,14 @@ def ask(what: str | Callable[[Control], Any], path: str = "", **arguments: objec
         fail(str(error), UNREACHABLE)
     except Refused as error:
         if ctx.meta.get("json"):
-            click.echo(json.dumps(error.document, indent=2, ensure_ascii=False))
+            click.echo(json_text(error.document, indent=2))
         fail(str(error), 1)
 
 
 def show(answer: Any, lines: Callable[[Any], Iterable[str]]) -> None:
     """Print an answer, for people or as JSON."""
     if click.get_current_context().meta.get("json"):
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        click.echo(json_text(answer, indent=2))
     else:
         for line in lines(answer):
             click.echo(line)

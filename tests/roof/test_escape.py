@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
 
-from netlabsvc.escape import escape
+from netlabsvc.escape import escape, json_text
 
 BIDI = {
     "\u061c",
@@ -36,3 +37,13 @@ def test_every_hostile_character_is_shown_as_an_escape() -> None:
 def test_a_harmless_text_stays_as_it_is(text: str) -> None:
     """Letters of any script, marks, joined emoji and TAB are shown as they are."""
     assert escape(text) == text
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_json_is_safe_for_a_terminal_and_still_the_same_value(indent: int | None) -> None:
+    """Hostile characters are escapes of JSON itself; other scripts stay readable."""
+    value = {"name": "你好", "text": "".join(c for c in hostile() if not "\ud800" <= c <= "\udfff")}
+    text = json_text(value, indent)
+    assert json.loads(text) == value
+    assert "你好" in text
+    assert not set(text.replace("\n", "" if indent else "\n")) & set(hostile())
