@@ -20,7 +20,7 @@ from netlabsvc.routes import Json, Problem, Route, Rule
 from netlabsvc.times import rfc3339
 
 if TYPE_CHECKING:
-    from netlabsvc.service import Lab
+    from netlabsvc.lab import Lab
 
 LEVELS = KEYS["log_level"].one_of
 OPENAPI = Path(package).parent / "data" / "openapi.json"

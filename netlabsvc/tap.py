@@ -17,6 +17,7 @@ from twisted.python import usage
 from twisted.python.logfile import LogFile
 
 from netlabsvc import __version__, activation, config, listeners, service
+from netlabsvc.lab import Lab
 from netlabsvc.logs import NOT_OURS, Observer
 
 
@@ -178,7 +179,7 @@ def _to_file(name: str) -> Callable[[bytes], object]:
     return write
 
 
-def _let_a_second_signal_cut(lab: service.Lab, reactor: Any) -> None:
+def _let_a_second_signal_cut(lab: Lab, reactor: Any) -> None:
     """Whoever asks a second time wants no more patience; Twisted would log a traceback."""
 
     def cut(*_: object) -> None:
@@ -195,7 +196,7 @@ def _let_a_second_signal_cut(lab: service.Lab, reactor: Any) -> None:
 HANGUP_S = 0.1
 
 
-def _reload_on_hangup(lab: service.Lab, reactor: Any, in_foreground: bool) -> None:
+def _reload_on_hangup(lab: Lab, reactor: Any, in_foreground: bool) -> None:
     """SIGHUP reads the configuration again; the hangup of the lab's own terminal still ends it.
 
     A signal that comes before the reactor turns waits for it; once the end has begun, none counts.

@@ -21,7 +21,17 @@ GROUND = {
     },
     "udp": {
         *("settings", "ntp", "stamp", "tlv", "irtt", "parameters", "window", "sessions", "tongue"),
-        *("classic", "impair", "stats", "probe", "sources", "buckets", "counts", "timeline"),
+        *(
+            "classic",
+            "impair",
+            "stats",
+            "probe",
+            "trace",
+            "sources",
+            "buckets",
+            "counts",
+            "timeline",
+        ),
         *("clockfault", "decisions", "fate", "faults", "grammar", "notation", "profiles"),
         *("shapes", "stages"),
     },
@@ -49,7 +59,17 @@ FIRST = {
 }
 #: Modules that know more than one room.
 ROOF = {
-    "": {"activation", "config", "daemon", "health", "listeners", "reloading", "service", "tap"}
+    "": {
+        "activation",
+        "config",
+        "daemon",
+        "health",
+        "lab",
+        "listeners",
+        "reloading",
+        "service",
+        "tap",
+    }
 }
 HOUSE_GROUND = {"keys", "escape", "metrics", "routes", "state", "times", "toml"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
@@ -132,9 +152,9 @@ def allowed_inside(module: str, target: str) -> bool:
         own = target_room == room != ""
         return own or (target_room == "" and target_name in HOUSE_FIRST)
     if mine == "cli":
-        return target not in ("activation", "daemon", "listeners", "service", "tap")
+        return target not in ("activation", "daemon", "lab", "listeners", "service", "tap")
     if module == "tap":
-        return target in ("activation", "config", "listeners", "service", "logs")
+        return target in ("activation", "config", "lab", "listeners", "service", "logs")
     return target_room != "cli"
 
 

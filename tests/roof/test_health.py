@@ -14,13 +14,14 @@ from twisted.internet import reactor
 from twisted.internet.defer import maybeDeferred
 
 from netlabsvc import config, service
+from netlabsvc.lab import Lab
 
 TABLE = Path(__file__).parents[2] / "docs" / "metrics.md"
 PORTS = {f"{name}-port": "0" for name in ("chat", "udp", "stamp", "irtt", "http", "smtp")}
 
 
 @asynccontextmanager
-async def lab(tmp_path: Path, **flags: str) -> AsyncIterator[service.Lab]:
+async def lab(tmp_path: Path, **flags: str) -> AsyncIterator[Lab]:
     """A whole lab on free ports, in this process."""
     options: dict[str, str] = {"state-dir": str(tmp_path), **PORTS, **flags}
     built = service.build(config.load(None, {}, options), reactor, {})

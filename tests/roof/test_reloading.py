@@ -12,10 +12,10 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from netlabsvc import config, reloading
+from netlabsvc.lab import Lab
 from netlabsvc.logs import Observer
 from netlabsvc.notify import Notifier
 from netlabsvc.reloading import Unfit
-from netlabsvc.service import Lab
 
 
 class Reloadable:
