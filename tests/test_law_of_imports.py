@@ -41,7 +41,7 @@ GROUND = {
     },
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
-        *("tally", "transcript", "transparency"),
+        *("record", "tally", "transcript", "transparency"),
     },
     "control": {"actions", "console", "events", "orders", "router", "tables", "unread"},
 }

@@ -44,7 +44,7 @@ class Reply:
     replied_ns: int | None = None
     """T3, in Unix nanoseconds; None where the server does not tell."""
     number: int | None = None
-    """The server's own count of its replies (a stateful STAMP reflector); None where it has none."""
+    """The server's own count of its replies (stateful STAMP); None where it has none."""
     read_ns: int = 0
     """When this program read it, on the clock of T4: later than the kernel's T4."""
 
