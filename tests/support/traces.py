@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from netlabsvc.udp.trace import Probe, Reply, Trace
 
 MS = 1_000_000
-#: The wall clock where the monotonic one is 0.
-WALL_NS = 1_700_000_000 * 10**9
+#: The wall clock where the monotonic one is 0: not in whole milliseconds, as of a coarse clock.
+WALL_NS = 1_700_000_000_123_456_789
 #: For each packet of a direction, by its number: the delay in ms of each copy; none: it is lost.
 Way = Callable[[int], Iterable[float]]
 
