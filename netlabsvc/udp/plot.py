@@ -95,12 +95,8 @@ def _series(trace: Trace, outcomes: Sequence[Outcome]) -> Iterator[str]:
     span_s = max((o.sent_ns - first_ns for o in outcomes), default=0) / 1e9
     across = Scale(0, span_s if span_s > 0 else 1, LEFT + 10, RIGHT - 10)
     rtts = [o.rtt_ns for o in outcomes if o.fate is Fate.OK and o.rtt_ns is not None]
-    upwards = Scale(
-        min(0, min(rtts, default=0)) / 1e6,
-        max(10_000, max(rtts, default=1_000_000)) * 1.08 / 1e6,
-        BOTTOM,
-        TOP,
-    )
+    least_ns, most_ns = min(rtts, default=0), max(rtts, default=1_000_000)
+    upwards = Scale(min(0, least_ns) / 1e6, max(10_000, most_ns) * 1.08 / 1e6, BOTTOM, TOP)
     yield draw.box("lane", LEFT, LATE_Y - 12, RIGHT - LEFT, 24)
     yield draw.box("lane", LEFT, BOTTOM, RIGHT - LEFT, LANE_END - BOTTOM)
     yield draw.text(RIGHT + 8, LATE_Y + 4, "late")

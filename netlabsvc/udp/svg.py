@@ -93,7 +93,7 @@ def horizontal_axis(scale: Scale, top: float, bottom: float, title: str) -> list
     for value in ticks(scale.low, scale.high, 10):
         x = scale(value)
         drawn.append(path("grid", f"M{number(x)} {number(top)}V{number(bottom)}"))
-        drawn.append(text(x, bottom + 16, f"{value:g}", "mid"))
+        drawn.append(text(x, bottom + 16, f"{value:.12g}", "mid"))
     drawn.append(text((scale.start + scale.end) / 2, bottom + 34, title, "mid"))
     return drawn
 
@@ -104,6 +104,6 @@ def vertical_axis(scale: Scale, left: float, right: float, title: str, wanted: i
     for value in ticks(scale.low, scale.high, wanted):
         y = scale(value)
         drawn.append(path("grid", f"M{number(left)} {number(y)}H{number(right)}"))
-        drawn.append(text(left - 8, y + 4, f"{value:g}", "end"))
+        drawn.append(text(left - 8, y + 4, f"{value:.12g}", "end"))
     drawn.append(upright(left - 52, (scale.start + scale.end) / 2, title))
     return drawn

@@ -21,7 +21,7 @@ def told(trace: Trace) -> str:
 
 
 def eventful() -> Trace:
-    """Loss, duplicates, reordering both ways, a late one, and kernel stamps: every line is there."""
+    """Loss, duplicates and reordering both ways, a late one, kernel stamps: every line is there."""
     trace = sent(120, timeout_ms=50)
     up = {3: (), 8: (1, 2), 12: (14,), 40: (80,)}
     down = {20: (), 30: (1, 2), 33: (18,)}
