@@ -66,7 +66,7 @@ def directions(trace: Trace, outcomes: Sequence[Outcome]) -> Directions | str:
     """Tell the ways apart; where that cannot be, why not, as part of a sentence."""
     replies = known(trace)
     if not trace.stateful or any(reply.number is None for reply in replies):
-        return "the server does not count its replies"
+        return "the server is not seen to count its replies"
     if not replies:
         return "no reply came"
     numbers = unwrapped(reply.number or 0 for reply in replies)

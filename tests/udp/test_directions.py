@@ -107,6 +107,24 @@ def test_a_hole_next_to_nothing_missing_leaves_a_doubt() -> None:
     assert (told.lost_up, told.lost_down) == (1, 1)
 
 
+def test_overtaking_next_to_a_loss() -> None:
+    """There 4 6 7 5 8, the reply to 7 lost, and 10 lost up: each is told where it was lost."""
+    came = ((1, 0), (2, 1), (3, 2), (4, 3), (6, 4), (5, 6), (8, 7), (9, 8), (11, 9))
+    assert ways(recorded(11, *came)).certain == {7: DOWN, 10: UP}
+
+
+def test_the_reply_to_a_copy_is_no_hole() -> None:
+    """Numbers 0 and 1 are both for probe 1, so none is missing for 2: it was lost up."""
+    assert ways(recorded(3, (1, 0), (1, 1), (3, 2))).certain == {2: UP}
+
+
+def test_a_server_that_has_known_us_for_longer() -> None:
+    """It begins at 3 and nothing is missing before: that is no loss of three replies."""
+    told = ways(recorded(9, (1, 3), (2, 4), (4, 5)))
+    assert (told.down.loss.hits, told.down.loss.of) == (0, 3)
+    assert told.certain == {3: UP}
+
+
 def test_a_copy_whose_reply_is_lost_is_no_lost_probe() -> None:
     """Requests are copied here: a number missing between 2 and 4 answers no missing probe."""
     told = ways(recorded(5, (1, 0), (1, 1), (2, 2), (3, 4), (5, 5)))
@@ -138,7 +156,7 @@ def test_a_stateless_server_tells_no_direction() -> None:
     told = analyse(trace)
     assert (told.directions, told.why_no_directions) == (
         None,
-        "the server does not count its replies",
+        "the server is not seen to count its replies",
     )
 
 

@@ -105,7 +105,7 @@ def test_what_a_reader_must_know() -> None:
     assert "note: 1 replies belong to no probe" in text
     assert "note: the server answers 38 bytes" in text
     assert "time stamps of this program (no kernel stamps here)" in text
-    assert "per direction: not known: the server does not count its replies" in text
+    assert "per direction: not known: the server is not seen to count its replies" in text
 
 
 def test_a_sparkline() -> None:
