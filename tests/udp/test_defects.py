@@ -67,7 +67,7 @@ def test_overtaken_requests_and_lost_replies(neighbour: int) -> None:
     ways = analyse(trace).directions
     assert ways
     assert (truth.lost_up, truth.lost_replies) == (set(), 10)
-    assert (ways.lost_up, ways.lost_down, ways.lost_unknown, len(ways.certain)) == (0, 10, 0, 10)
+    assert (ways.lost_up, ways.lost_down, ways.lost_unknown, len(ways.told)) == (0, 10, 0, 10)
     assert ways.up.reordering.reordered == 10
     assert ways.up.reordering.max_extent <= 2
 

@@ -137,6 +137,6 @@ def test_counts_add_up(
         assert told.lost == ways.lost_up + ways.lost_down + ways.lost_unknown
         assert min(ways.lost_up, ways.lost_down, ways.lost_unknown) >= 0
         assert told.duplicates == ways.up.duplicates + ways.down.duplicates
-        certain = list(ways.certain.values())
+        certain = list(ways.told.values())
         assert certain.count(Direction.UP) <= ways.lost_up
         assert certain.count(Direction.DOWN) <= ways.lost_down
