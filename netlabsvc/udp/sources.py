@@ -28,6 +28,10 @@ ANSWERING_PORTS = frozenset(
     (0, 7, 13, 17, 19, 37, 53, 69, 111, 123, 137, 161, 389, 520, 1900, 2112, 3702, 5353, 11211)
 )
 NAME_BYTES = {socket.AF_INET: 16, socket.AF_INET6: 28}
+#: With which our replies leave. Hosts begin at 64, 128 or 255, and paths are shorter than 32 hops:
+#: what comes with a little less has left a reflector of ours, and is no request.
+REPLY_TTL = 191
+_FARTHEST_HOPS = 31
 
 _BROADCAST = IPv4Address("255.255.255.255")
 #: RFC 1918, RFC 3927; RFC 4193, RFC 4291.
@@ -58,6 +62,14 @@ def packed(address: tuple[Any, ...]) -> bytes:
         return _IPV4.pack(_FAMILY.pack(socket.AF_INET), port, host.packed)
     family = _FAMILY.pack(socket.AF_INET6)
     return _IPV6.pack(family, port, socket.htonl(address[2]), host.packed, address[3])
+
+
+def is_reflected(ttl: int) -> bool:
+    """Whether a datagram has left a reflector of ours, by the TTL it came with; 0 tells nothing.
+
+    Nothing in an echoed payload tells who sent it: this ends a loop of two `echo` reflectors.
+    """
+    return REPLY_TTL - _FARTHEST_HOPS <= ttl <= REPLY_TTL
 
 
 def _plain(host: str) -> IPv4Address | IPv6Address:
