@@ -32,7 +32,7 @@ from netlabsvc.udp.decisions import Decision
 from netlabsvc.udp.fate import Script
 from netlabsvc.udp.faults import Faults
 from netlabsvc.udp.gate import Clocks, Gate, Rules
-from netlabsvc.udp.impair import Path
+from netlabsvc.udp.impair import IPV4_OVERHEAD_BYTES, IPV6_OVERHEAD_BYTES, Path
 from netlabsvc.udp.record import Record
 from netlabsvc.udp.sessions import Sessions
 from netlabsvc.udp.sources import Source, is_reflected
@@ -273,7 +273,8 @@ class Reflector:
         if path.idle and deed is None:
             return then(request, copy, datagram, now_ns)
         self._noted = request
-        packets = path.pass_through(now_ns, request.number, datagram, deed)
+        overhead_bytes = IPV6_OVERHEAD_BYTES if request.source.six else IPV4_OVERHEAD_BYTES
+        packets = path.pass_through(now_ns, request.number, datagram, deed, overhead_bytes)
         if not packets:
             counts.refuse(Refusal.IMPAIRED)
         elif len(packets) > 1:

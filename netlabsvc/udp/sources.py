@@ -97,10 +97,11 @@ class Source:
     :ivar free: whether it may ask at any rate: this machine.
     :ivar may_grow: whether a reply may be longer than its request, within the bounds of the
         protocol: this machine and private networks, and others where that is configured.
+    :ivar six: whether it speaks IPv6.
     :ivar block: what its packets are counted by: an IPv4 address, 64 bits of an IPv6 address.
     """
 
-    __slots__ = ("address", "block", "free", "host", "may_grow", "port", "refusal")
+    __slots__ = ("address", "block", "free", "host", "may_grow", "port", "refusal", "six")
 
     def __init__(self, name: bytes, refused_ports: Container[int], all_may_grow: bool) -> None:
         """:param refused_ports: services that answer anything, and ports of our own."""
@@ -108,6 +109,7 @@ class Source:
         self.host: str = self.address[0]
         self.port: int = self.address[1]
         plain = _plain(self.host)
+        self.six = isinstance(plain, IPv6Address)
         self.refusal: Refusal | None = None
         if self.port in refused_ports:
             self.refusal = Refusal.REFUSED_PORT
