@@ -110,7 +110,9 @@ def test_a_hole_next_to_nothing_missing_leaves_a_doubt() -> None:
 def test_overtaking_next_to_a_loss() -> None:
     """There 4 6 7 5 8, the reply to 7 lost, and 10 lost up: each is told where it was lost."""
     came = ((1, 0), (2, 1), (3, 2), (4, 3), (6, 4), (5, 6), (8, 7), (9, 8), (11, 9))
-    assert ways(recorded(11, *came)).told == {7: DOWN, 10: UP}
+    later = tuple((seq, seq - 2) for seq in range(12, 51))
+    for count, replies in ((11, came), (50, came + later)):
+        assert ways(recorded(count, *replies)).told == {7: DOWN, 10: UP}
 
 
 def test_the_reply_to_a_copy_is_no_hole() -> None:
