@@ -81,7 +81,8 @@ def test_plain_http_where_tls_was_expected() -> None:
     assert (status, "does it speak plain http?" in error) == (35, True)
 
 
-def test_an_end_without_a_goodbye(directory: Path) -> None:
+@pytest.mark.parametrize("after", [b"", b"this is no record of TLS"])
+def test_an_end_without_a_goodbye(directory: Path, after: bytes) -> None:
     """Over TLS a body without a length is not whole where the server just hangs up: 56."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(directory / "certificate.pem", directory / "key.pem")
@@ -90,7 +91,8 @@ def test_an_end_without_a_goodbye(directory: Path) -> None:
         with context.wrap_socket(connection, server_side=True) as tls:
             tls.recv(1000)
             tls.sendall(b"HTTP/1.1 200 OK\r\n\r\nhello")
-            socket.socket(fileno=tls.detach()).close()
+            with socket.socket(fileno=tls.detach()) as plain:
+                plain.sendall(after)
 
     with served(serve) as where:
         status, out, error = get("-k", f"https://{where}/")
