@@ -40,6 +40,7 @@ GROUND = {
     "web": {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
         *("url", "response", "printable", "tally"),
+        *("asking", "charset", "failure", "inflate", "redirect", "resume"),
     },
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
@@ -55,7 +56,18 @@ FIRST = {
         *("batch", "gate", "inputs", "kernel", "operating", "port", "prober", "record"),
         *("reflector", "room", "shelf", "timer"),
     },
-    "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
+    "web": {
+        "tree",
+        "transfer",
+        "answer",
+        "files",
+        "channel",
+        "site",
+        "client",
+        "status",
+        "journey",
+        "trust",
+    },
     "mail": {"store", "stock", "client", "queue", "sandbox", "inbox", "operating"},
     "control": {"api", "client", "socket", "stream", "witness"},
 }
@@ -80,7 +92,8 @@ WRAPPERS = {
     "click": "cli",
     "prompt_toolkit": "cli",
     "prometheus_client": "web.status",
-    "OpenSSL": "web.client",
+    "OpenSSL": "web.trust",
+    "service_identity": "web.trust",
 }
 
 
