@@ -10,10 +10,14 @@
 twisted.web reads the requests; nothing here knows what is served. A refusal is followed by a short
 wait for the peer's end, because a close with unread bytes would reset the connection, and the
 answer might be lost with it.
+
+While no request is under way, whole heads are looked up in the site's lane first. What it does not
+know goes to twisted.web, byte for byte and in the same order.
 """
 
 from __future__ import annotations
 
+import socket
 from enum import Enum, unique
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +28,9 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
 from zope.interface import implementer
 
-from netlabsvc.connections import acknowledged_bytes, peer_name, plain_socket
+from netlabsvc.connections import acknowledged_bytes, peer_name, plain_socket, unsent_bytes
 from netlabsvc.web import pages
+from netlabsvc.web.lane import end_of_head
 
 if TYPE_CHECKING:
     from netlabsvc.web.site import Site
@@ -65,6 +70,9 @@ class Channel(HTTPChannel):
         self._finished: Request | None = None
         self._refused = False
         self._ended = False
+        self._rests = False  # every request that came has its answer, and nothing came after it
+        self._head = b""
+        self._socket: socket.socket | None = None
         self.admitted = False
 
     # The life of the connection
@@ -73,6 +81,11 @@ class Channel(HTTPChannel):
         super().connectionMade()
         self.admitted = self.site.admit(self)
         if self.admitted:
+            self._rests = True
+            secure = self.isSecure()
+            self._lane = self.site.lanes[secure]
+            if not secure and ITCPTransport.providedBy(self.transport):
+                self._socket = plain_socket(self.transport)
             self._await_peer()
         else:
             after = (b"Retry-After", b"%d" % RETRY_AFTER_S)
@@ -99,7 +112,7 @@ class Channel(HTTPChannel):
     def loseConnection(self) -> None:
         self._awaits = Awaits.NOTHING
         super().loseConnection()
-        self._watch_output()
+        self.watch_output()
 
     def drain(self) -> None:
         """Close when the answer under way is out; at once when there is none."""
@@ -138,12 +151,36 @@ class Channel(HTTPChannel):
     # What comes in
 
     def dataReceived(self, data: bytes) -> None:
-        super().dataReceived(data)
+        start = self._take_heads(data) if self._rests else 0
+        if start < len(data):
+            super().dataReceived(data[start:])
         if self.line_mode and b"\n" in self._buffer:
             self.refuse(400, "Lines end in CR LF, not in LF alone (RFC 9112 section 2.2).")
         self._await_peer()
 
+    def _take_heads(self, data: bytes) -> int:
+        """Take whole heads one by one while each gets its answer at once; say how far that went."""
+        start = 0
+        while (
+            self._rests
+            and not (self._buffer or self._waitingForTransport)
+            and (end := end_of_head(data, start))
+        ):
+            head = data[start:end]
+            now_s = self.site.reactor.seconds()
+            answer = self._lane.recall(head, now_s, self.site.date(now_s))
+            if answer:
+                self._send(answer[0])
+                self.site.log_answer(self.transport.getPeer(), answer[1].told)
+            else:
+                self._head = head
+                super().dataReceived(head)
+                self._head = b""
+            start = end
+        return start
+
     def lineReceived(self, line: bytes) -> None:
+        self._rests = False
         if not self._refused:
             super().lineReceived(line)
 
@@ -192,22 +229,60 @@ class Channel(HTTPChannel):
 
     # What goes out
 
+    def flushed_socket(self) -> socket.socket | None:
+        """The socket, once all that was written is in the kernel: the next bytes may go there.
+
+        None where they have to go through the transport.
+        """
+        if self._socket is not None and unsent_bytes(self.transport):
+            self.transport.doWrite()
+        return self._idle_socket()
+
+    def _idle_socket(self) -> socket.socket | None:
+        return None if self._socket is None or unsent_bytes(self.transport) else self._socket
+
+    def _send(self, data: bytes) -> None:
+        """Write at once where one can: waiting for the next turn of the reactor costs as much as
+        all the rest of a short answer.
+        """
+        if sock := self._idle_socket():
+            try:
+                data = data[sock.send(data) :]
+            except OSError:  # it is full, or gone, which the transport will find out
+                pass
+        if data:
+            self.transport.write(data)
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
+        lines = [b"%b %b %b" % (version, code, reason)]
+        for name, values in headers.getAllRawHeaders():
+            lines += [b"%b: %b" % (name, value) for value in values]
+        head = b"\r\n".join([*lines, b"", b""])
+        self.transport.write(head)
+        request: Any = self.requests[0]
+        # What expects a 100 gets it before this head.
+        expects = request.requestHeaders.hasHeader(b"Expect")
+        if self._head and request.source and self.persistent and not expects:
+            told = self.site.told(request, request.source.length)
+            now_s = self.site.reactor.seconds()
+            self._lane.learn(self._head, head, request.source, now_s, told)
+
     def requestDone(self, request: Request) -> None:
         """The next request of a pipeline waits until the peer has read this answer."""
         if self._waitingForTransport and self.persistent:
             self._finished = request
             return
         self._answering = False
+        self._rests = bool(self.persistent)
         super().requestDone(request)
         self._await_peer()
 
     def pauseProducing(self) -> None:
         super().pauseProducing()
-        self._watch_output()
+        self.watch_output()
 
     def resumeProducing(self) -> None:
-        if self._stall is not None and self._stall.active():
-            self._stall.cancel()
+        self.unwatch_output()
         super().resumeProducing()
         if self._finished is not None:
             request, self._finished = self._finished, None
@@ -243,7 +318,12 @@ class Channel(HTTPChannel):
         elif self._awaits is not Awaits.NOTHING:
             self.refuse(408, f"The request did not arrive within {self._awaits.value:.0f} s.")
 
-    def _watch_output(self) -> None:
+    def unwatch_output(self) -> None:
+        if self._stall is not None and self._stall.active():
+            self._stall.cancel()
+
+    def watch_output(self) -> None:
+        """From now on the peer must read."""
         if self._stall is None or not self._stall.active():
             self._acknowledged = acknowledged_bytes(plain_socket(self.transport))
             self._stall = self.callLater(STALL_S, self._look_at_output)
@@ -256,4 +336,4 @@ class Channel(HTTPChannel):
             )
             self.abort()
         else:
-            self._watch_output()
+            self.watch_output()

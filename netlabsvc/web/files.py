@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from netlabsvc.web import listing, pages, ranges, target, tree
+from netlabsvc.web import listing, pages, ranges, target, transfer, tree
 from netlabsvc.web.answer import (
     answer,
     answer_empty,
@@ -22,8 +23,9 @@ from netlabsvc.web.answer import (
     answer_not_allowed,
     answer_page,
 )
+from netlabsvc.web.lane import Source
+from netlabsvc.web.memory import Memory
 from netlabsvc.web.preconditions import Outcome, Validators, evaluate, http_date, range_applies
-from netlabsvc.web.transfer import Transfer
 from netlabsvc.web.types import content_type
 
 METHODS = b"GET, HEAD, OPTIONS"
@@ -31,6 +33,8 @@ INDEX = b"index.html"
 NOT_FOUND_PAGE = b"404.html"
 #: A longer 404.html is no page for an error; the plain one is sent instead.
 NOT_FOUND_MOST_BYTES = 256 * 1024
+#: Of a file, no byte.
+NONE = ranges.Range(0, -1)
 
 
 class Place(NamedTuple):
@@ -50,10 +54,13 @@ class Files(Resource):
 
     isLeaf = True
 
-    def __init__(self, root: tree.Tree, *, listing: bool, reactor: IReactorTime) -> None:
+    def __init__(
+        self, root: tree.Tree, memory: Memory, *, listing: bool, reactor: IReactorTime
+    ) -> None:
         super().__init__()
         self.root = root
         self.listing = listing
+        self._memory = memory
         self._reactor = reactor
 
     def render(self, request: Request) -> int:
@@ -75,7 +82,7 @@ class Files(Resource):
                 return self._directory(request, place, found)
             if place.directory:
                 raise tree.Refused(HTTPStatus.NOT_FOUND, "It is a file; leave the slash away.")
-            return self._file(request, place.names[-1], found)
+            return self._file(request, place.names, found)
 
     def _directory(self, request: Request, place: Place, found: tree.Found) -> int:
         if not place.directory:
@@ -87,7 +94,7 @@ class Files(Resource):
         try:
             with tree.open_below(found.fd, INDEX) as index:
                 if not index.directory:
-                    return self._file(request, INDEX, index)
+                    return self._file(request, (*place.names, INDEX), index)
         except tree.Refused as refused:
             if refused.status != HTTPStatus.NOT_FOUND:
                 raise
@@ -99,7 +106,7 @@ class Files(Resource):
         entries, more = tree.entries(found.fd)
         return answer_page(request, listing.render(place.mount + place.names, entries, more=more))
 
-    def _file(self, request: Request, name: bytes, found: tree.Found) -> int:
+    def _file(self, request: Request, names: tuple[bytes, ...], found: tree.Found) -> int:
         """Answer with a file, the part of it that was asked for, or that it has not changed."""
         now = self._validators(found)
         request.setHeader(b"ETag", now.etag)
@@ -107,17 +114,51 @@ class Files(Resource):
         request.setHeader(b"Accept-Ranges", b"bytes")
         outcome = evaluate(lambda header: _header(request, header), now)
         if outcome is Outcome.NOT_MODIFIED:
+            self._may_be_repeated(request, names, found)
             return answer_empty(request, HTTPStatus.NOT_MODIFIED)
         if outcome is Outcome.FAILED:
             raise tree.Refused(HTTPStatus.PRECONDITION_FAILED, "The file is another by now.")
         part = self._part(request, now, found.size_bytes)
-        request.setHeader(b"Content-Type", content_type(name))
+        request.setHeader(b"Content-Type", content_type(names[-1]))
         request.setHeader(b"Content-Length", b"%d" % part.length)
         if request.method == b"HEAD":
+            self._may_be_repeated(request, names, found)
+            request.finish()
+        elif (body := self._body(found)) is not None:
+            self._may_be_repeated(request, names, found, part)
+            request.write(body[part.first : part.first + part.length])
             request.finish()
         else:
-            Transfer(request, found.detach(), part.first, part.length).start()
+            transfer.send(request, found.detach(), part.first, part.length)
         return NOT_DONE_YET
+
+    def _body(self, found: tree.Found) -> bytes | None:
+        """A small file as a whole, from memory where it is there; None: it is to be streamed."""
+        body = self._memory.get(found.state)
+        if body is None and self._memory.takes(found.size_bytes):
+            with suppress(OSError):
+                body = os.pread(found.fd, found.size_bytes, 0)
+            if body is None or len(body) != found.size_bytes:
+                return None
+            if found.rests(self._reactor.seconds()):
+                self._memory.keep(found.state, body)
+        return body
+
+    def _may_be_repeated(
+        self, request: Any, names: tuple[bytes, ...], found: tree.Found, part: ranges.Range = NONE
+    ) -> None:
+        """Tell the connection that the answer depends on nothing but the head and this file."""
+        if found.rests(self._reactor.seconds()):
+            look = partial(self._state, names)
+            request.source = Source(names, look, found.state, part.first, part.length)
+
+    def _state(self, names: tuple[bytes, ...]) -> tree.State | None:
+        """The state of a file now; None when it is not there, or no file."""
+        try:
+            with self.root.open(names) as found:
+                return None if found.directory else found.state
+        except tree.Refused:
+            return None
 
     def _validators(self, found: tree.Found) -> Validators:
         etag = b'"%x-%x-%x"' % (found.size_bytes, found.modified_ns, found.inode)

@@ -36,3 +36,10 @@ class Settings:
     max_connections: int = key(
         1000, "connections at one time; more get a 503", bounds=(1, 100_000), live=True
     )
+    memory: int = key(
+        64 << 20,
+        "bytes of small files that are answered from memory; 0: every file is read each time",
+        unit="bytes",
+        bounds=(0, 1 << 40),
+        live=True,
+    )

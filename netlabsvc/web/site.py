@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -22,6 +22,8 @@ from netlabsvc.web import target
 from netlabsvc.web.answer import answer, answer_error, answer_not_allowed
 from netlabsvc.web.channel import MAX_BODY_BYTES, Channel
 from netlabsvc.web.files import Files
+from netlabsvc.web.lane import Lane, Source
+from netlabsvc.web.memory import Memory
 from netlabsvc.web.preconditions import http_date
 from netlabsvc.web.settings import Settings
 from netlabsvc.web.tally import Tally
@@ -44,11 +46,12 @@ def build(
     :param children: what stands at ``/name`` beside the files, and before a file of that name.
     :raises OSError: the root is no directory that can be read.
     """
-    files = Files(Tree(root), listing=settings.listing, reactor=reactor)
+    memory = Memory(settings.memory)
+    files = Files(Tree(root), memory, listing=settings.listing, reactor=reactor)
     top = Top(files)
     for name, child in children.items():
         top.putChild(name, child)
-    return Site(top, files, settings.max_connections, reactor)
+    return Site(top, files, memory, settings.max_connections, reactor)
 
 
 class Top(Resource):
@@ -71,6 +74,8 @@ class Request(server.Request):
     channel: Channel
     site: Site
     transport: Any
+    #: What the answer is made of, where it may be repeated for the same head.
+    source: Source | None = None
     _body_bytes = 0
 
     def handleContentChunk(self, data: bytes) -> None:
@@ -137,12 +142,18 @@ class Site(server.Site):
     requestFactory = Request
     _log = Logger()
 
-    def __init__(self, top: Top, files: Files, max_connections: int, reactor: IReactorTime) -> None:
+    def __init__(
+        self, top: Top, files: Files, memory: Memory, max_connections: int, reactor: IReactorTime
+    ) -> None:
         # The channel has deadlines of its own, so twisted.web's timeout is off.
         super().__init__(top, timeout=None, parsePOSTFormSubmission=False, reactor=reactor)
         self.connections: Connections[Channel] = Connections()
         self.tally = Tally()
+        #: For connections without TLS, and with it: answers may differ by that.
+        self.lanes = (Lane(memory), Lane(memory))
         self._files = files
+        self._memory = memory
+        self._date = (0, b"")
         self._max_connections = max_connections
         self._admitted = 0
         self._draining = False
@@ -158,6 +169,9 @@ class Site(server.Site):
             self._files.root = tree
             self._files.listing = settings.listing
             self._max_connections = settings.max_connections
+            self._memory.limit(settings.memory)
+            for lane in self.lanes:
+                lane.clear()
 
         return apply
 
@@ -173,9 +187,16 @@ class Site(server.Site):
         """What every answer carries."""
         return [
             (b"Server", SERVER),
-            (b"Date", http_date(self.reactor.seconds())),
+            (b"Date", self.date(self.reactor.seconds())),
             (b"X-Content-Type-Options", b"nosniff"),
         ]
+
+    def date(self, now_s: float) -> bytes:
+        """The value of Date; it is made once a second."""
+        second, date = self._date
+        if second != int(now_s):
+            self._date = (int(now_s), date := http_date(now_s))
+        return date
 
     # The connections
 
@@ -226,18 +247,38 @@ class Site(server.Site):
 
     def log(self, request: http.Request) -> None:
         """One line for each request; twisted.web calls it when the answer has been written."""
-        self.tally.answered(request.method, request.code, request.sentLength)
+        cut = " cut off" if request.channel is None else ""
+        self.log_answer(request.getClientAddress(), self.told(request, request.sentLength), cut)
+
+    def told(self, request: http.Request, body_bytes: int) -> Told:
+        """What the log will tell of an answer with a body of that size."""
+        return Told(request.method, request.uri, request.code, body_bytes)
+
+    def log_answer(self, peer: object, answer: Told, cut: str = "") -> None:
+        """One line for an answer."""
+        method, target, status, size = answer
+        self.tally.answered(method, status, size)
         self._log.info(
             "web {peer} {method} {target} {status} {size}{cut}",
-            peer=peer_name(request.getClientAddress()),
-            method=request.method.decode("latin-1"),
-            target=request.uri.decode("latin-1"),
-            status=request.code,
-            size=request.sentLength,
-            cut=" cut off" if request.channel is None else "",
+            peer=peer_name(peer),
+            method=method.decode("latin-1"),
+            target=target.decode("latin-1"),
+            status=status,
+            size=size,
+            cut=cut,
         )
 
     def log_refused(self, peer: object, status: int, why: str) -> None:
         """The line of what never became a request."""
         self.tally.refused(status)
         self._log.info("web {peer} {status}: {why}", peer=peer_name(peer), status=status, why=why)
+
+
+class Told(NamedTuple):
+    """What the log tells of an answer."""
+
+    method: bytes
+    target: bytes
+    status: int
+    body_bytes: int
+

@@ -26,6 +26,11 @@ from netlabsvc.web.listing import Entry
 #: A listing shows as many names; looking at them takes some 10 ms.
 MOST_NAMES = 5000
 
+#: Coarser than the times of files on any file system that is in use.
+RESTED_S = 2.0
+#: Device, inode, size, times of modification and change. The latter cannot be set back by anyone.
+State = tuple[int, int, int, int, int]
+
 _PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK and O_NOCTTY are for the file that becomes a FIFO or a terminal after the look at it.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -62,6 +67,17 @@ class Found:
     size_bytes: int
     modified_ns: int
     inode: int
+    changed_ns: int
+    device: int
+
+    @property
+    def state(self) -> State:
+        """What no two states of any files have in common, once the file `rests`."""
+        return self.device, self.inode, self.size_bytes, self.modified_ns, self.changed_ns
+
+    def rests(self, now_s: float) -> bool:
+        """Whether a change from now on will be seen in `state`: the clock of files is coarse."""
+        return max(self.modified_ns, self.changed_ns) <= (now_s - RESTED_S) * 1e9
 
     @property
     def modified_s(self) -> int:
@@ -131,7 +147,15 @@ def open_below(directory: int, name: bytes) -> Found:
     if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
         os.close(fd)
         raise Refused(*_STATUS[errno.ENXIO])
-    return Found(fd, stat.S_ISDIR(kind), status.st_size, status.st_mtime_ns, status.st_ino)
+    return Found(
+        fd,
+        stat.S_ISDIR(kind),
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ino,
+        status.st_ctime_ns,
+        status.st_dev,
+    )
 
 
 def entries(directory: int) -> tuple[list[Entry], bool]:
