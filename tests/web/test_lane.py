@@ -1,0 +1,206 @@
+"""The shortcut: the same bytes as the long way, for the same log, and never anything old."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
+from twisted.web.resource import Resource
+
+from netlabsvc.web import lane, site
+from netlabsvc.web.settings import Settings
+
+Visit = Callable[..., Any]
+GET = b"GET /digits.txt HTTP/1.1\r\nHost: lab\r\n\r\n"
+
+METHODS = st.sampled_from([b"GET", b"GET", b"HEAD", b"POST", b"OPTIONS", b"get"])
+TARGETS = st.sampled_from(
+    [
+        *(b"/digits.txt", b"/digits.txt", b"/digits.txt?q", b"/nothing.txt", b"/home/", b"/home"),
+        *(b"/none", b"/fifo", b"/sub/../digits.txt", b"/%64igits.txt", b"/", b"http://lab/unknown"),
+    ]
+)
+HEADERS = st.sampled_from(
+    [
+        *(b"Host: lab\r\nHost: lab\r\n", b"X: y\r\n z\r\n", b"X: a\nY: b\r\n", b"no colon\r\n"),
+        *(b"Range: bytes=0-3\r\n", b"Range: bytes=-3\r\n", b"Range: bytes=9999-\r\n"),
+        *(b"Range: bytes=5-5\r\nRange: bytes=6-6\r\n", b'If-Range: "x"\r\n'),
+        *(b"If-None-Match: *\r\n", b'If-Match: "x"\r\n', b"If-Modified-Since: nonsense\r\n"),
+        *(b"If-Modified-Since: Sun, 06 Nov 2067 08:49:37 GMT\r\n", b"Connection: close\r\n"),
+        *(b"Connection: keep-alive\r\n", b"Expect: 100-continue\r\n", b"Content-Length: 0\r\n"),
+        *(b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"Accept-Encoding: br\r\n"),
+    ]
+)
+
+
+@st.composite
+def heads(draw: st.DrawFn) -> bytes:
+    """A request, plain or odd; what follows it on the connection may become its body."""
+    version = draw(st.sampled_from([b"HTTP/1.1"] * 9 + [b"HTTP/1.0"]))
+    host = draw(st.sampled_from([b"Host: lab\r\n"] * 9 + [b""]))
+    headers = draw(st.lists(HEADERS, max_size=2))
+    before = draw(st.sampled_from([b""] * 9 + [b"\r\n", b"abc"]))
+    line = b"%b %b %b\r\n" % (draw(METHODS), draw(TARGETS), version)
+    return before + line + host + b"".join(headers) + b"\r\n"
+
+
+@st.composite
+def visits(draw: st.DrawFn) -> list[tuple[bytes, float]]:
+    """What arrives on a connection, in pieces, and how long after each the next one comes."""
+    some = draw(st.lists(heads(), min_size=1, max_size=4))
+    data = b"".join(draw(st.lists(st.sampled_from(some), min_size=1, max_size=12)))
+    ends = [at + 4 for at in range(len(data)) if data.startswith(b"\r\n\r\n", at)]
+    cuts = draw(st.lists(st.sampled_from([0, *ends]) | st.integers(0, len(data)), max_size=12))
+    bounds = [0, *sorted(cuts), len(data)]
+    pieces = [data[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [(piece, draw(st.sampled_from([0, 0.4, 1, 3]))) for piece in pieces if piece]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A minute after the files were made: they rest."""
+    clock = Clock()
+    clock.advance(time.time() + 60)
+    return clock
+
+
+def heard(factory: site.Site, clock: Clock, visit: Visit, pieces: list[tuple[bytes, float]]) -> Any:
+    """Everything that a visit led to: bytes, whether it was closed, log, figures."""
+    visitor = visit(factory)
+    with capturedLogs() as events:
+        for piece, pause_s in pieces:
+            if not visitor.transport.disconnecting:
+                visitor.send(piece)
+            clock.advance(pause_s)
+    closed = visitor.transport.disconnecting
+    visitor.channel.connectionLost()
+    said = [formatEvent(event) for event in events]
+    return visitor.transport.value(), closed, said, factory.tally
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(pieces=visits())
+def test_the_shortcut_gives_what_the_long_way_gives(
+    root: Path, visit: Visit, pieces: list[tuple[bytes, float]]
+) -> None:
+    """Bytes, close, log and figures are the same with and without it, however requests arrive."""
+    both = []
+    for memory in (0, 64 << 20):
+        clock = Clock()
+        clock.advance(time.time() + 60 if not both else start_s)
+        start_s = clock.seconds()
+        factory = site.build(root, Settings(memory=memory), {}, clock)
+        heard(factory, clock, visit, pieces)
+        both.append(heard(factory, clock, visit, pieces))
+    assert both[0] == both[1]
+
+
+def test_a_known_request_touches_no_file(visit: Visit, root: Path, clock: Clock) -> None:
+    """For a second after the last look a file is answered from memory; then it is looked at."""
+    visitor = visit()
+    first = visitor.ask(GET).body
+    (root / "digits.txt").unlink()
+    clock.advance(0.99)
+    assert visitor.ask(GET).body == first
+    clock.advance(0.01)
+    assert visitor.ask(GET).status == 404
+
+
+@pytest.mark.parametrize("memory", [0, 64 << 20])
+def test_a_change_is_seen_within_a_second(
+    visit: Visit, root: Path, clock: Clock, memory: int
+) -> None:
+    """Also one that keeps size, inode and time of modification."""
+    visitor = visit(site.build(root, Settings(memory=memory), {}, clock))
+    visitor.ask(GET)
+    visitor.ask(GET)
+    before = (root / "digits.txt").stat()
+    (root / "digits.txt").write_bytes(b"x" * before.st_size)
+    os.utime(root / "digits.txt", ns=(before.st_atime_ns, before.st_mtime_ns))
+    clock.advance(1)
+    assert visitor.ask(GET).body == b"x" * before.st_size
+
+
+def test_a_file_that_just_changed_is_read_each_time(visit: Visit, root: Path, clock: Clock) -> None:
+    """Two changes in one tick of the file system's clock look alike, so nothing fresh is kept."""
+    clock.rightNow = (root / "unknown").stat().st_ctime + 1.9
+    visitor = visit()
+    request = GET.replace(b"digits.txt", b"unknown")
+    assert visitor.ask(request).body == b"data"
+    (root / "unknown").write_bytes(b"atad")
+    assert visitor.ask(request).body == b"atad"
+
+
+def test_new_settings_are_in_force_at_once(
+    factory: site.Site, visit: Visit, root: Path
+) -> None:
+    """What was known under the old configuration is forgotten."""
+    visitor = visit()
+    visitor.ask(GET)
+    visitor.ask(GET)
+    (root / "sub" / "digits.txt").write_bytes(b"other")
+    factory.prepare(root / "sub", Settings())()
+    assert visitor.ask(GET).body == b"other"
+
+
+class Counter(Resource):
+    """Another answer each time."""
+
+    isLeaf = True
+    asked = 0
+
+    def render_GET(self, request: Any) -> bytes:
+        self.asked += 1
+        return b"%d" % self.asked
+
+
+def test_only_files_are_repeated(factory: site.Site, visit: Visit) -> None:
+    """A resource that does not say so is asked each time."""
+    factory.resource.putChild(b"count", Counter())
+    visitor = visit()
+    request = GET.replace(b"digits.txt", b"count")
+    assert [visitor.ask(request).body for _ in range(3)] == [b"1", b"2", b"3"]
+
+
+def test_known_answers_are_not_piled_up(visit: Visit) -> None:
+    """A peer that reads nothing gets one answer, known or not."""
+    visitor = visit()
+    visitor.ask(GET)
+    visitor.transport.clear()
+    visitor.transport.producer.pauseProducing()
+    visitor.send(GET * 3)
+    assert visitor.transport.value().count(b"HTTP/1.1 200") == 1
+    visitor.transport.producer.resumeProducing()
+    assert visitor.transport.value().count(b"HTTP/1.1 200") == 3
+
+
+def test_known_answers_keep_a_connection(visit: Visit, clock: Clock) -> None:
+    """The deadline of an idle connection starts anew with each of them, and holds after them."""
+    visitor = visit()
+    for _ in range(3):
+        visitor.ask(GET)
+        clock.advance(59)
+        assert not visitor.transport.disconnecting
+    clock.advance(1)
+    assert visitor.transport.disconnecting
+
+
+def test_ever_new_heads_fill_no_memory(factory: site.Site, visit: Visit) -> None:
+    """A peer that never asks the same twice costs what the bound allows, and others an answer."""
+    visitor = visit()
+    with capturedLogs():
+        most = 0
+        for number in range(2 * lane.MOST_BYTES // lane.MOST_HEAD_BYTES):
+            visitor.transport.clear()
+            visitor.send(GET.replace(b"txt", b"txt?%d%b" % (number, b"x" * 3000)))
+            most = max(most, len(factory.lanes[0]))
+    assert 100 < most < lane.MOST_BYTES / 3000
+    assert visitor.ask(GET).status == 200
