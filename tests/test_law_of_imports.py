@@ -37,7 +37,7 @@ GROUND = {
     },
     "web": {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
-        *("url", "response", "printable", "tally"),
+        *("url", "response", "printable", "tally", "memory", "lane"),
     },
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),

@@ -70,6 +70,7 @@ class Channel(HTTPChannel):
         self._finished: Request | None = None
         self._refused = False
         self._ended = False
+        self._receiving = False
         self._rests = False  # every request that came has its answer, and nothing came after it
         self._head = b""
         self._socket: socket.socket | None = None
@@ -151,9 +152,14 @@ class Channel(HTTPChannel):
     # What comes in
 
     def dataReceived(self, data: bytes) -> None:
+        if self._receiving:  # what came behind a body: the call around this one goes on with it
+            super().dataReceived(data)
+            return
+        self._receiving = True
         start = self._take_heads(data) if self._rests else 0
         if start < len(data):
             super().dataReceived(data[start:])
+        self._receiving = False
         if self.line_mode and b"\n" in self._buffer:
             self.refuse(400, "Lines end in CR LF, not in LF alone (RFC 9112 section 2.2).")
         self._await_peer()
@@ -247,9 +253,10 @@ class Channel(HTTPChannel):
         """
         if sock := self._idle_socket():
             try:
-                data = data[sock.send(data) :]
+                sent = sock.send(data)
             except OSError:  # it is full, or gone, which the transport will find out
-                pass
+                sent = 0
+            data = data[sent:]
         if data:
             self.transport.write(data)
 
@@ -291,8 +298,14 @@ class Channel(HTTPChannel):
     # Deadlines
 
     def _await_peer(self) -> None:
-        """Set the deadline for what the peer owes by now."""
-        if self._answering or self._refused or not self.persistent or self.transport.disconnecting:
+        """Set the deadline for what the peer owes by now, or close when it has all it asked for."""
+        if (
+            self._receiving
+            or self._answering
+            or self._refused
+            or not self.persistent
+            or self.transport.disconnecting
+        ):
             return
         if self._ended:
             self.loseConnection()

@@ -2,8 +2,8 @@
 
 It parses nothing. A head that was answered the long way is kept with the head of its answer; when
 the very same bytes come again, and the file is what it was, they get the same answer with a fresh
-Date. So the answer must depend on nothing but the head, the file and the configuration: whoever
-serves something says so, by giving a `Source` (only files do), and whoever changes the configuration
+Date. So the answer must depend on nothing but the head, the file and the configuration. Whoever
+serves something says so by giving a `Source`, and only files do; whoever changes the configuration
 calls `clear`.
 
 A file is looked at again when the last look is a second ago.

@@ -134,6 +134,15 @@ class Request(server.Request):
             self.site.log(self)
 
 
+class Told(NamedTuple):
+    """What the log tells of an answer."""
+
+    method: bytes
+    target: bytes
+    status: int
+    body_bytes: int
+
+
 class Site(server.Site):
     """The factory: it counts its connections, ends them when it is told to, and logs requests."""
 
@@ -272,13 +281,3 @@ class Site(server.Site):
         """The line of what never became a request."""
         self.tally.refused(status)
         self._log.info("web {peer} {status}: {why}", peer=peer_name(peer), status=status, why=why)
-
-
-class Told(NamedTuple):
-    """What the log tells of an answer."""
-
-    method: bytes
-    target: bytes
-    status: int
-    body_bytes: int
-

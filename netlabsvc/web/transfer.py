@@ -58,6 +58,7 @@ class Transfer:
         self._left = length
 
     def _abort(self, why: str) -> None:
+        """Cut the connection; `close` follows in the next turn of the reactor."""
         self._log.warn(
             "web {peer} cut off {left} bytes before the end of {target}: {why}",
             peer=peer_name(self._request.getClientAddress()),
@@ -162,7 +163,7 @@ class Copying(Transfer):
             self._request.finish()
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor has seen the end of the connection here, before it saw it at the transport."""
+        """The reactor saw the end of the connection here before it saw it at the transport."""
         self._channel.abort()
 
     def close(self) -> None:

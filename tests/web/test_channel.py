@@ -130,6 +130,15 @@ def test_any_chunking_gives_the_same(visit: Visit, step: int) -> None:
     assert visitor.transport.value().count(b"HTTP/1.1 404") == 1
 
 
+def test_a_request_behind_a_body(visit: Visit) -> None:
+    """What comes in one piece with the end of a body is the next request."""
+    visitor = visit()
+    visitor.send(b"PUT / HTTP/1.1\r\nHost: lab\r\nContent-Length: 3\r\n\r\nabc" + GET + GET)
+    heard = visitor.transport.value()
+    assert (heard.count(b"HTTP/1.1 405"), heard.count(b"HTTP/1.1 200")) == (1, 2)
+    assert heard.count(b"HTTP/1.1 ") == 3
+
+
 class Slow(Resource):
     """A resource that answers when it is told to."""
 
