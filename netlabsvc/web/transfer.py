@@ -23,7 +23,7 @@ from netlabsvc.connections import peer_name
 #: Read and handed on at a time: what Twisted sends in one turn of the reactor (SEND_LIMIT).
 CHUNK_BYTES = 128 * 1024
 #: Copied by the kernel at a time; others wait some 0.1 ms for it.
-TURN_BYTES = 512 * 1024
+TURN_BYTES = 256 * 1024
 
 
 def send(request: Request, fd: int, first: int, length: int) -> None:

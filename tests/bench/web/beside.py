@@ -1,11 +1,13 @@
-"""The chat of a daemon that is busy with a download."""
+"""The chat of a daemon that is busy with a download.
+
+The daemon has a CPU. Those who talk share the other with the one who downloads, and go before it:
+how long clients wait for each other is not what is asked.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from ..chat import steady
 from ..chat.crowd import Crowd
 from ..chat.servers import Netlab
 from ..process import free_port
+from .load import on_the_load_cpu
+from .servers import SERVER_CPU
 
 TARGET, SIZE_BYTES = "/gigabyte", 1_000_000_000
 
@@ -27,11 +31,20 @@ class Both(Netlab):
     def command(self, port: int, directory: Path) -> list[str]:
         line = super().command(port, directory)
         line[line.index("--services=chat")] = "--services=chat,web"
-        return [*line, f"--http-port={self.web_port}", f"--www={self.root}"]
+        pinned = ["taskset", "-c", SERVER_CPU, *line]
+        return [*pinned, f"--http-port={self.web_port}", f"--www={self.root}"]
 
 
-def talk(root: Path, directory: Path, seconds: float, *, busy: bool) -> steady.Ages:
-    """How old each line was when it was heard.
+@dataclass(frozen=True)
+class Talk:
+    """:ivar downloads: how often the whole file was fetched meanwhile."""
+
+    ages: steady.Ages
+    downloads: int
+
+
+def talk(root: Path, directory: Path, seconds: float, *, busy: bool) -> Talk:
+    """Let the crowd talk.
 
     :param busy: whether the file is downloaded all the while.
     """
@@ -39,22 +52,15 @@ def talk(root: Path, directory: Path, seconds: float, *, busy: bool) -> steady.A
     server = Both("netlab", settings=settings, root=root, web_port=free_port())
     pace = steady.Pace(seconds=seconds)
     process, port = server.start(directory)
-    with process, Crowd(server, port) as crowd:
+    with on_the_load_cpu(), process, Crowd(server, port) as crowd:
         clients = crowd.join(pace.readers + pace.speakers)
         crowd.settle()
         process.wait_until_it_rests()
-        with _download(server.web_port, busy=busy):
-            return steady.talk(crowd, clients, pace)
-
-
-@contextmanager
-def _download(port: int, *, busy: bool) -> Iterator[None]:
-    if not busy:
-        yield
-        return
-    line = [sys.executable, "-m", "tests.bench.web.load", str(port), TARGET]
-    with subprocess.Popen(line) as process:
-        yield
-        going = process.poll() is None
-        process.terminate()
-        assert going, "the download broke off"
+        if not busy:
+            return Talk(steady.talk(crowd, clients, pace), 0)
+        line = [sys.executable, "-m", "tests.bench.web.load", str(server.web_port), TARGET]
+        with subprocess.Popen(["nice", "-n19", *line], stdout=subprocess.PIPE) as download:
+            ages = steady.talk(crowd, clients, pace)
+            download.terminate()
+            said, _ = download.communicate()
+            return Talk(ages, said.count(b"\n"))

@@ -1,6 +1,7 @@
 """The loads: wrk for many small requests, and downloads whose bytes the kernel throws away.
 
-Run as a program it downloads until it is ended: ``python -m tests.bench.web.load PORT TARGET``.
+Run as a program it downloads until it is ended, and prints a line for each time:
+``python -m tests.bench.web.load PORT TARGET``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,11 +102,19 @@ def fetch(port: int, target: str, *headers: str) -> int:
 
 def downloads(port: int, target: str, connections: int, seconds: float) -> float:
     """Bytes per second of bodies over some connections at once."""
+    with on_the_load_cpu():
+        return _rate([Download(port, target) for _ in range(connections)], seconds)
+
+
+@contextmanager
+def on_the_load_cpu() -> Iterator[None]:
+    """Where there are two CPUs this process leaves the server's alone."""
+    before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {int(LOAD_CPU)})
     try:
-        return _rate([Download(port, target) for _ in range(connections)], seconds)
+        yield
     finally:
-        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+        os.sched_setaffinity(0, before)
 
 
 def _rate(some: Iterable[Download], seconds: float) -> float:
@@ -126,4 +136,4 @@ def _rate(some: Iterable[Download], seconds: float) -> float:
 
 if __name__ == "__main__":
     while True:
-        fetch(int(sys.argv[1]), sys.argv[2])
+        print(fetch(int(sys.argv[1]), sys.argv[2]), flush=True)

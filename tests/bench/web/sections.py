@@ -174,11 +174,16 @@ def _beside(run: Run) -> None:
         for busy in (False, True)
     ]
     rows = [
-        ["with" if busy else "without", f"{ages.median_ms:.2f}", f"{ages.p99_ms:.2f}"]
-        for ages, busy in results
+        [
+            "with" if busy else "without",
+            f"{talk.ages.median_ms:.2f}",
+            f"{talk.ages.p99_ms:.2f}",
+            str(talk.downloads),
+        ]
+        for talk, busy in results
     ]
-    run.report.table(["", "median ms", "99 % ms"], rows)
-    quiet, busy = (min(a.p99_ms for a, was in results if was is w) for w in (False, True))
+    run.report.table(["", "median ms", "99 % ms", "downloads"], rows)
+    quiet, busy = (min(t.ages.p99_ms for t, was in results if was is w) for w in (False, True))
     run.report.judge(BESIDE, busy - quiet)
 
 
