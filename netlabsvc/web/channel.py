@@ -118,11 +118,12 @@ class Channel(HTTPChannel):
         if self._refused:
             return
         self._refused = True
-        self.site.log_refused(self.transport.getPeer(), status, why)
         body = pages.error(status, why)
+        self.site.log_refused(self.transport.getPeer(), status, why, len(body))
+        added = self.site.headers(secure=self.isSecure())
         lines = [
             b"HTTP/1.1 %d %b" % (status, pages.phrase(status).encode("ascii")),
-            *(b"%b: %b" % header for header in (*self.site.headers(), *headers)),
+            *(b"%b: %b" % header for header in (*added, *headers)),
             b"Content-Type: " + pages.CONTENT_TYPE,
             b"Content-Length: %d" % len(body),
             b"Connection: close",

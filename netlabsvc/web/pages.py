@@ -6,8 +6,11 @@ from html import escape
 from http import HTTPStatus
 
 CONTENT_TYPE = b"text/html; charset=utf-8"
-#: Nothing on such a page may load anything or run: what a name or a peer smuggles in stays text.
-CONTENT_SECURITY_POLICY = b"default-src 'none'; style-src 'unsafe-inline'"
+#: Such a page loads its styles at most, and runs nothing: what is smuggled in stays text.
+CONTENT_SECURITY_POLICY = (
+    b"default-src 'none'; style-src 'self' 'unsafe-inline'; img-src data:; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 _STYLE = """
 :root{color-scheme:light dark}
@@ -21,7 +24,10 @@ th{font-weight:500;font-size:.85rem;color:#66717d;text-align:left}
 td,th{padding:.4rem .25rem;border-bottom:1px solid #8883}
 td:first-child{overflow-wrap:anywhere}
 td+td,th+th{text-align:right;white-space:nowrap;padding-left:1rem}
-@media(max-width:34rem){td:nth-child(3),th:nth-child(3){display:none}}
+th a{color:inherit}th[aria-sort]{color:inherit;font-weight:600}
+@media(max-width:34rem){body{padding:1rem .8rem}tbody td:first-child a{display:block}
+td,th{padding:.55rem .1rem}td+td,th+th{padding-left:.6rem}td+td{font-size:.82rem}
+td:nth-child(3){white-space:normal;width:5.5rem}}
 @media(prefers-color-scheme:dark){body{color:#d8dee6;background:#14181d}a{color:#6cc7c2}
 p.quiet,td.quiet,th{color:#8d98a5}}
 """

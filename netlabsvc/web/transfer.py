@@ -57,14 +57,18 @@ class Transfer:
             self._left -= len(data)
             self._request.write(data)  # a full buffer pauses us from in here
         if not self._left:
-            self._request.unregisterProducer()
-            self._request.finish()
+            self._end()
 
     def pauseProducing(self) -> None:
         self._paused = True
 
     def stopProducing(self) -> None:
         self._paused = True
+
+    def _end(self) -> None:
+        """The part is out."""
+        self._request.unregisterProducer()
+        self._request.finish()
 
     def _abort(self, why: str) -> None:
         self._log.warn(
