@@ -119,7 +119,7 @@ def test_a_swap_after_the_look(
 
 @pytest.mark.parametrize("links", ["refuse", "inside"])
 def test_a_directory_swapped_for_a_link_all_the_time(tmp_path: Path, links: str) -> None:
-    """While somebody swaps a directory for a link out of the root, no byte from outside is served."""
+    """While a directory is swapped for a link out of the root, no byte from outside is served."""
     for name in ("out", "www/here"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "out" / "page").write_bytes(b"SECRET")
@@ -169,10 +169,10 @@ def test_links_inside_are_walked(tmp_path: Path) -> None:
         with tree.open(names) as found:
             assert os.pread(found.fd, 10, 0) == b"file"
     statuses = {}
-    for name in (b"loop", b"abs", b"out", b"uncover", b"gone"):
+    for refused_name in (b"loop", b"abs", b"out", b"uncover", b"gone"):
         with pytest.raises(Refused) as refused:
-            tree.open([name])
-        statuses[name] = int(refused.value.status)
+            tree.open([refused_name])
+        statuses[refused_name] = int(refused.value.status)
     assert statuses == {b"loop": 403, b"abs": 403, b"out": 403, b"uncover": 404, b"gone": 404}
 
 
