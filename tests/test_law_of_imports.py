@@ -37,7 +37,8 @@ GROUND = {
     },
     "web": {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
-        *("url", "response", "printable", "tally", "memory", "lane"),
+        *("url", "response", "printable", "tally", "access", "front", "hosts", "negotiation"),
+        *("policy", "memory", "lane"),
     },
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
@@ -53,7 +54,7 @@ FIRST = {
         *("batch", "gate", "inputs", "kernel", "operating", "port", "prober", "record"),
         *("reflector", "room", "shelf", "timer"),
     },
-    "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
+    "web": {"tree", "transfer", "parts", "answer", "files", "channel", "site", "client", "status"},
     "mail": {"store", "stock", "client", "queue", "sandbox", "inbox", "operating"},
     "control": {"api", "client", "socket", "stream", "witness"},
 }

@@ -132,11 +132,12 @@ class Channel(HTTPChannel):
         if self._refused:
             return
         self._refused = True
-        self.site.log_refused(self.transport.getPeer(), status, why)
         body = pages.error(status, why)
+        self.site.log_refused(self.transport.getPeer(), status, why, len(body))
+        added = self.site.headers(secure=self.isSecure())
         lines = [
             b"HTTP/1.1 %d %b" % (status, pages.phrase(status).encode("ascii")),
-            *(b"%b: %b" % header for header in (*self.site.headers(), *headers)),
+            *(b"%b: %b" % header for header in (*added, *headers)),
             b"Content-Type: " + pages.CONTENT_TYPE,
             b"Content-Length: %d" % len(body),
             b"Connection: close",
@@ -177,7 +178,7 @@ class Channel(HTTPChannel):
             answer = self._lane.recall(head, now_s, self.site.date(now_s))
             if answer:
                 self._send(answer[0])
-                self.site.log_answer(self.transport.getPeer(), answer[1].told)
+                self.site.log_answer(self.transport.getPeer(), answer[1].told, now_s)
             else:
                 self._head = head
                 super().dataReceived(head)

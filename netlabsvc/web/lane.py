@@ -38,7 +38,8 @@ class Source(NamedTuple):
 
     :ivar key: one for all answers from the same file.
     :ivar look: the state the file is in now.
-    :ivar state: the state it was in for this answer; its body is in the memory under it.
+    :ivar state: the state it was in for this answer.
+    :ivar body: under which its bytes are in the memory.
     :ivar first: the part of the body that was sent, counted from 0.
     :ivar length: of that part; 0 for an answer without a body.
     """
@@ -46,6 +47,7 @@ class Source(NamedTuple):
     key: Hashable
     look: Callable[[], Hashable]
     state: Hashable
+    body: Hashable
     first: int
     length: int
 
@@ -95,7 +97,7 @@ class Lane:
         """
         if source.length > MOST_BODY_BYTES or answer.count(_DATE) != 1:
             return
-        if source.length and self._memory.get(source.state) is None:
+        if source.length and self._memory.get(source.body) is None:
             return
         self._held_bytes += len(request) + len(answer) + _ENTRY_BYTES
         if self._held_bytes > MOST_BYTES:
@@ -124,7 +126,7 @@ class Lane:
             return None
         if not source.length:
             return b"".join((before, date, after)), known
-        body = self._memory.get(source.state)
+        body = self._memory.get(source.body)
         if body is None:
             return None
         if source.length != len(body):

@@ -23,7 +23,7 @@ from netlabsvc.connections import peer_name
 #: Read and handed on at a time: what Twisted sends in one turn of the reactor (SEND_LIMIT).
 CHUNK_BYTES = 128 * 1024
 #: Copied by the kernel at a time; others wait some 0.1 ms for it.
-TURN_BYTES = 256 * 1024
+TURN_BYTES = 512 * 1024
 
 
 def send(request: Request, fd: int, first: int, length: int) -> None:
@@ -37,12 +37,11 @@ def send(request: Request, fd: int, first: int, length: int) -> None:
     request.write(b"")  # the head, which has to be in the kernel before sendfile
     channel: Any = request.channel
     sock = channel.flushed_socket() if length else None
-    transfer: Reading | Copying
+    transfer: Transfer
     if sock is None:
         transfer = Reading(request, fd, first, length)
     else:
         transfer = Copying(request, fd, first, length, sock)
-    request.notifyFinish().addBoth(lambda _: transfer.close())
     transfer.start()
 
 
@@ -56,6 +55,9 @@ class Transfer:
         self._fd = fd
         self._at = first
         self._left = length
+
+    def start(self) -> None:
+        self._request.notifyFinish().addBoth(lambda _: self.close())
 
     def _abort(self, why: str) -> None:
         """Cut the connection; `close` follows in the next turn of the reactor."""
@@ -80,6 +82,7 @@ class Reading(Transfer):
     _paused = False
 
     def start(self) -> None:
+        super().start()
         self._request.registerProducer(self, True)
         self.resumeProducing()
 
@@ -98,14 +101,18 @@ class Reading(Transfer):
             self._left -= len(data)
             self._request.write(data)  # a full buffer pauses us from in here
         if not self._left:
-            self._request.unregisterProducer()
-            self._request.finish()
+            self._end()
 
     def pauseProducing(self) -> None:
         self._paused = True
 
     def stopProducing(self) -> None:
         self._paused = True
+
+    def _end(self) -> None:
+        """The part is out."""
+        self._request.unregisterProducer()
+        self._request.finish()
 
     def _give_up(self, why: str) -> None:
         self._paused = True
@@ -130,6 +137,7 @@ class Copying(Transfer):
         self._reactor = self._channel.transport.reactor
 
     def start(self) -> None:
+        super().start()
         self._channel.watch_output()
         self._reactor.addWriter(self)
 

@@ -26,6 +26,7 @@ PACKAGES = {
     "systemd-socket-activate": "systemd",
     "bash": "bash",
     "irtt": "irtt",
+    "slowhttptest": "slowhttptest",
     "wrk": "wrk",
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs, formatEvent
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
@@ -195,18 +195,6 @@ def test_a_mistake_of_ours_is_a_500(factory: site.Site, visit: Visit) -> None:
     assert (response.status, b"ZeroDivision" in response.body) == (500, False)
     assert any("log_failure" in event for event in events)
     assert visitor.ask(GET).status == 200
-
-
-def test_one_log_line_for_each_request(visit: Visit) -> None:
-    """Method, target, status, size and peer of requests, and of what is none."""
-    with capturedLogs() as events:
-        visitor = visit()
-        visitor.ask(GET)
-        visitor.ask(b"nonsense\r\n")
-    assert [formatEvent(event) for event in events] == [
-        "web 192.0.2.1:50000 GET /digits.txt 200 1000",
-        "web 192.0.2.1:50000 400: That is no HTTP/1.1 request.",
-    ]
 
 
 def test_http_2_is_not_offered(factory: site.Site) -> None:

@@ -93,8 +93,8 @@ def _rounds(run: Run, servers: list[Server]) -> dict[str, Rate]:
                 cpu_s, waited_s = process.cpu_s() - cpu_s, process.waited_s() - waited_s
             rates.append((server.name, rate))
             rows.append([server.name, f"{rate.per_s / 1e3:.1f} k", f"{rate.failed}"])
-            rows[-1] += [f"{cpu_s:.2f}", f"{waited_s:.2f}"]
-    run.report.table(["", "requests/s", "failed", "CPU s", "waited"], rows)
+            rows[-1] += [f"{cpu_s / max(1, rate.requests) * 1e6:.1f}", f"{waited_s:.2f}"]
+    run.report.table(["", "requests/s", "failed", "CPU us each", "waited"], rows)
     return dict(sorted(rates, key=lambda pair: pair[1].per_s))
 
 
