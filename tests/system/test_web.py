@@ -32,6 +32,7 @@ HTTPLINT_EXPLAINED = {
     "This response allows caches to assign their own freshness lifetimes to it.": "as above",
     "This response is partial, but doesn't have a Content-Range header.": "several parts: each has "
     "one, and there must be none before them (RFC 9110 section 15.3.7.2)",
+    "The server didn't understand the request.": "that is what a 400 says",
 }
 
 

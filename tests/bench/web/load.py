@@ -38,10 +38,10 @@ class Rate:
         return self.requests / self.seconds
 
 
-def wrk(port: int, target: str, connections: int, seconds: float) -> Rate:
+def wrk(port: int, target: str, connections: int, seconds: int) -> Rate:
     """Ask for one target over some connections, as fast as answers come."""
     script = str(Path(__file__).with_name("summary.lua"))
-    line = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", script]
+    line = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script]
     url = f"http://127.0.0.1:{port}{target}"
     done = subprocess.run(
         ["taskset", "-c", LOAD_CPU, *line, url], capture_output=True, text=True, check=True

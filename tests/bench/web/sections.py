@@ -81,13 +81,13 @@ def _small(run: Run) -> None:
 
 def _rounds(run: Run, servers: list[Server]) -> dict[str, Rate]:
     """The best rate of each."""
-    seconds, rounds = (1.0, 1) if run.quick else (4.0, 3)
+    seconds, rounds = (1, 1) if run.quick else (4, 3)
     root, rates, rows = site(run.directory), [], []
     for _ in range(rounds):
         for server in servers:
             process, port = server.start(root, run.directory)
             with process:
-                wrk(port, SMALL, CONNECTIONS, 0.5)
+                wrk(port, SMALL, CONNECTIONS, 1)
                 cpu_s, waited_s = process.cpu_s(), process.waited_s()
                 rate = wrk(port, SMALL, CONNECTIONS, seconds)
                 cpu_s, waited_s = process.cpu_s() - cpu_s, process.waited_s() - waited_s
