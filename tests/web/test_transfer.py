@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from random import Random
@@ -79,6 +81,29 @@ async def test_a_pipeline_of_big_and_small(port: int, factory: site.Site) -> Non
     await until(lambda: not factory.connections)
     assert descriptors() <= before
     assert factory.tally.body_bytes == sum(map(len, bodies))
+
+
+@pytest_twisted.ensureDeferred
+async def test_known_answers_to_one_who_reads_late(port: int, root: Path, clock: Clock) -> None:
+    """Where the socket is full in the middle of an answer, the rest follows, in order."""
+    body = BIG[:60_000]
+    (root / "middle").write_bytes(body)
+    request = SMALL.replace(b"digits.txt", b"middle")
+    last = request[:-2] + b"Connection: close\r\n\r\n"
+
+    def converse() -> bytes:
+        with socket.create_connection(("127.0.0.1", port), 20) as peer:
+            sender = threading.Thread(target=peer.sendall, args=(request * 299 + last,))
+            sender.start()
+            sender.join(0.3)  # by now the server cannot send on
+            heard = b"".join(iter(lambda: peer.recv(1 << 20), b""))
+            sender.join()
+            return heard
+
+    os.utime(root / "middle", (1, 1))
+    clock.rightNow = max(clock.rightNow, time.time() + 60)
+    heard = await deferToThread(converse)
+    assert len(heard.replace(body, b"").split(b"HTTP/1.1 200 OK\r\n")) == 301
 
 
 @pytest_twisted.ensureDeferred
