@@ -10,14 +10,17 @@ import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytest_twisted
 from twisted.internet import reactor as _reactor
+from twisted.internet import tcp
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.threads import deferToThread
 from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 
 from netlabsvc.web import site, transfer
 from netlabsvc.web.settings import Settings
@@ -104,6 +107,28 @@ async def test_known_answers_to_one_who_reads_late(port: int, root: Path, clock:
     clock.rightNow = max(clock.rightNow, time.time() + 60)
     heard = await deferToThread(converse)
     assert len(heard.replace(body, b"").split(b"HTTP/1.1 200 OK\r\n")) == 301
+
+
+def test_a_known_answer_waits_behind_what_is_queued(factory: site.Site, clock: Clock) -> None:
+    """What goes to the socket at once does not overtake what the transport still has."""
+    clock.rightNow = max(clock.rightNow, time.time() + 60)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        theirs = socket.create_connection(listener.getsockname(), 20)
+        ours, peer = listener.accept()
+    channel, nothing = factory.buildProtocol(None), cast(Any, None)
+    transport = tcp.Server(ours, channel, peer, nothing, 1, reactor)
+    channel.makeConnection(transport)
+    channel.dataReceived(SMALL)
+    transport.doWrite()
+    theirs.recv(1 << 16)
+    transport.write(b"first")
+    channel.dataReceived(SMALL)
+    transport.doWrite()
+    assert theirs.recv(1 << 16).startswith(b"firstHTTP/1.1 200")
+    channel.dataReceived(SMALL)
+    assert theirs.recv(1 << 16).startswith(b"HTTP/1.1 200")
+    transport.connectionLost(Failure(ConnectionDone()))
+    theirs.close()
 
 
 @pytest_twisted.ensureDeferred
