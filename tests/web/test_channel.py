@@ -102,10 +102,10 @@ def test_a_client_that_never_reads_is_cut(visit: Visit, clock: Clock) -> None:
     visitor = visit()
     visitor.send(GET)
     visitor.transport.producer.pauseProducing()
-    clock.advance(29)
+    clock.pump([1] * 29)
     visitor.transport.producer.resumeProducing()
     visitor.transport.producer.pauseProducing()
-    clock.advance(29)
+    clock.pump([1] * 29)
     assert not visitor.transport.disconnected
     clock.advance(1)
     assert visitor.transport.disconnected
