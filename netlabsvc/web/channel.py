@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 1 << 20
 RETRY_AFTER_S = 5
 STALL_S = 30.0
+#: How often one looks whether the peer reads: one that stopped is cut as much later at most.
+LOOK_S = 10.0
 
 
 @unique  # two equal times would be one state
@@ -66,6 +68,7 @@ class Channel(HTTPChannel):
         self._deadline: IDelayedCall | None = None
         self._stall: IDelayedCall | None = None
         self._acknowledged: int | None = 0
+        self._stalled_s = 0.0
         self._answering = False
         self._finished: Request | None = None
         self._refused = False
@@ -300,13 +303,10 @@ class Channel(HTTPChannel):
 
     def _await_peer(self) -> None:
         """Set the deadline for what the peer owes by now, or close when it has all it asked for."""
-        if (
-            self._receiving
-            or self._answering
-            or self._refused
-            or not self.persistent
-            or self.transport.disconnecting
-        ):
+        if self._receiving or self._answering or self._refused or self.transport.disconnecting:
+            return
+        # One who wants to close behind this request still owes the rest of it.
+        if not self.persistent and not self.requests:
             return
         if self._ended:
             self.loseConnection()
@@ -340,14 +340,17 @@ class Channel(HTTPChannel):
         """From now on the peer must read."""
         if self._stall is None or not self._stall.active():
             self._acknowledged = acknowledged_bytes(plain_socket(self.transport))
-            self._stall = self.callLater(STALL_S, self._look_at_output)
+            self._stalled_s = 0.0
+            self._stall = self.callLater(LOOK_S, self._look_at_output)
 
     def _look_at_output(self) -> None:
         acknowledged = acknowledged_bytes(plain_socket(self.transport))
-        if acknowledged == self._acknowledged:
+        self._stalled_s = self._stalled_s + LOOK_S if acknowledged == self._acknowledged else 0.0
+        self._acknowledged = acknowledged
+        if self._stalled_s >= STALL_S:
             self._log.info(
                 "web {peer} reads nothing: cut off", peer=peer_name(self.transport.getPeer())
             )
             self.abort()
         else:
-            self.watch_output()
+            self._stall = self.callLater(LOOK_S, self._look_at_output)

@@ -184,7 +184,7 @@ def latencies_s(port: int, until: subprocess.Popen[bytes]) -> list[float]:
 SLOW = {
     "headers": ["-H", "-i", "1", "-l", "20"],
     "bodies": ["-B", "-i", "40", "-l", "60", "-s", "8192"],
-    "readers": ["-X", "-w", "10", "-y", "20", "-n", "60", "-z", "1", "-l", "60"],
+    "readers": ["-X", "-w", "10", "-y", "20", "-n", "5", "-z", "1", "-l", "60"],
 }
 
 

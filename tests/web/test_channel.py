@@ -60,10 +60,12 @@ def test_a_second_request_has_ten_seconds_of_its_own(visit: Visit, clock: Clock)
     assert visitor.ask(GET[5:]).status == 200
 
 
-def test_a_body_that_stalls_is_cut(visit: Visit, clock: Clock) -> None:
-    """30 s without a byte of the body end the request; a byte now and then does not."""
+@pytest.mark.parametrize("first", [b"1.1", b"1.1\r\nConnection: close", b"1.0"])
+def test_a_body_that_stalls_is_cut(visit: Visit, clock: Clock, first: bytes) -> None:
+    """30 s without a byte of the body end the request, also the last one of a connection; a byte
+    now and then does not."""
     visitor = visit()
-    visitor.send(b"PUT / HTTP/1.1\r\nHost: lab\r\nContent-Length: 5\r\n\r\n")
+    visitor.send(b"PUT / HTTP/" + first + b"\r\nHost: lab\r\nContent-Length: 5\r\n\r\n")
     for _ in range(3):
         clock.advance(29)
         visitor.send(b"x")
@@ -100,10 +102,10 @@ def test_a_client_that_never_reads_is_cut(visit: Visit, clock: Clock) -> None:
     visitor = visit()
     visitor.send(GET)
     visitor.transport.producer.pauseProducing()
-    clock.advance(29)
+    clock.pump([1] * 29)
     visitor.transport.producer.resumeProducing()
     visitor.transport.producer.pauseProducing()
-    clock.advance(29)
+    clock.pump([1] * 29)
     assert not visitor.transport.disconnected
     clock.advance(1)
     assert visitor.transport.disconnected

@@ -45,7 +45,7 @@ LINKS = st.lists(
 def test_no_request_gets_a_secret(
     visit: Any, path: str, links: list[tuple[str, str]], follow: str, hidden: bool
 ) -> None:
-    """Whatever path is asked for, however it is spelt, over whatever links: nothing from outside."""
+    """Whatever is asked for, however it is spelt, over whatever links: nothing from outside."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as top:
         root = Path(top, "www")
