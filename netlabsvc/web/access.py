@@ -130,7 +130,15 @@ def _stamp(second: int) -> str:
 def _quoted(value: bytes | None) -> str:
     if not value:
         return "-"
+    return _seen(value) if len(value) <= 256 else _safe(value)
+
+
+def _safe(value: bytes) -> str:
     return _UNSAFE.sub(_visible, value.decode("latin-1"))
+
+
+#: The same lines and programs come again and again.
+_seen = lru_cache(maxsize=1024)(_safe)
 
 
 def _visible(match: re.Match[str]) -> str:
