@@ -93,6 +93,8 @@ def heard(factory: site.Site, clock: Clock, visit: Visit, pieces: list[tuple[byt
 @example(pieces=[(GET[:-2] + b"Range: bytes=-3\r\n\r\n", 0)])
 @example(pieces=[(GET[:-2] + b"Expect: 100-continue\r\n\r\n", 0)])
 @example(pieces=[(GET[:-2] + b"Content-Length: 3\r\n\r\n", 0), (b"abc", 0), (GET, 0)])
+@example(pieces=[(GET[:-2] + b"Connection: close\r\n\r\n", 0)])
+@example(pieces=[(GET.replace(b"1.1", b"1.0"), 0)])
 @example(pieces=[(GET, 0), (b"x", 0), (GET, 0)])
 @example(pieces=[(GET, 0), (b"\r\n", 0), (GET, 0), (b"\r\n", 0), (GET, 0)])
 @example(pieces=[(GET, 0), (b"GET / HTTP/1.1\r\n", 0), (GET, 0)])
