@@ -38,7 +38,7 @@ GROUND = {
     "web": {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
         *("url", "response", "printable", "tally", "access", "front", "hosts", "negotiation"),
-        "policy",
+        *("policy", "asking", "charset", "failure", "inflate", "redirect", "resume"),
     },
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
@@ -54,7 +54,10 @@ FIRST = {
         *("batch", "gate", "inputs", "kernel", "operating", "port", "prober", "record"),
         *("reflector", "room", "shelf", "timer"),
     },
-    "web": {"tree", "transfer", "parts", "answer", "files", "channel", "site", "client", "status"},
+    "web": {
+        *("tree", "transfer", "parts", "answer", "files", "channel", "site", "client", "status"),
+        *("journey", "trust"),
+    },
     "mail": {"store", "stock", "client", "queue", "sandbox", "inbox", "operating"},
     "control": {"api", "client", "socket", "stream", "witness"},
 }
@@ -79,7 +82,8 @@ WRAPPERS = {
     "click": "cli",
     "prompt_toolkit": "cli",
     "prometheus_client": "web.status",
-    "OpenSSL": "web.client",
+    "OpenSSL": "web.trust",
+    "service_identity": "web.trust",
 }
 
 
