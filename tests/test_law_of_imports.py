@@ -41,7 +41,7 @@ GROUND = {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
         *("url", "response", "printable", "tally", "access", "front", "hosts", "negotiation"),
         *("policy", "memory", "lane", "asking", "charset", "failure", "inflate", "redirect"),
-        "resume",
+        *("resume",),
     },
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),

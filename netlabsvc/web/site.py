@@ -364,7 +364,7 @@ class Site(server.Site):
         """Count an answer, and log it."""
         method, line, status, body_bytes, referrer, agent, cut = told
         self.tally.answered(method, status, body_bytes)
-        host, port = getattr(peer, "host", ""), getattr(peer, "port", 0)
+        host, port = _host(peer), getattr(peer, "port", 0)
         self.access.add(
             access.Visit(host, port, now_s, line, status, body_bytes, referrer, agent, cut)
         )
@@ -373,10 +373,16 @@ class Site(server.Site):
         """The line of what never became a request."""
         self.tally.refused(status)
         self._log.debug("web {peer} {status}: {why}", peer=peer_name(peer), status=status, why=why)
-        host, port = getattr(peer, "host", ""), getattr(peer, "port", 0)
+        host, port = _host(peer), getattr(peer, "port", 0)
         now = self.reactor.seconds()
         self.access.add(access.Visit(host, port, now, b"", status, body_bytes, why=why))
 
     def _write(self, form: str, lines: Sequence[str]) -> None:
         batch = Batch(((line, {}) for line in lines), bare=True, json=form == "json")
         self._log.info("{batch}", batch=batch)
+
+
+def _host(peer: Any) -> str:
+    """The address of a peer; an IPv4 address mapped into IPv6 as IPv4, none for a Unix socket."""
+    host: str = getattr(peer, "host", "")
+    return host.removeprefix("::ffff:") if "." in host else host

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.address import IPv6Address
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 
@@ -97,6 +98,17 @@ def test_combined_in_a_log_of_json(
     clock.advance(0)
     told = json.loads(written[0])
     assert (told["logger"], bool(COMBINED.fullmatch(told["msg"]))) == ("web", True)
+
+
+def test_an_address_mapped_into_ipv6(
+    factory: site.Site, clock: Clock, visit: Any, written: list[bytes]
+) -> None:
+    """Who comes over IPv4 to a listener of both is shown as IPv4."""
+    visitor = visit(factory, IPv6Address("TCP", "::ffff:192.0.2.1", 5))
+    visitor.ask(GET + b"\r\n")
+    visitor.send(b"nonsense\r\n")
+    clock.advance(0)
+    assert [line.split(b" ")[0] for line in written[0].splitlines()] == [b"192.0.2.1"] * 2
 
 
 def test_off_is_off(root: Path, clock: Clock, visit: Any, written: list[bytes]) -> None:
