@@ -14,22 +14,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import TextIO
 
-BARS, LOST = "▁▂▃▄▅▆▇█", "×"
-PLAIN_BARS, PLAIN_LOST = "_.-=*#", "x"
+from netlabsvc.udp.report import sparkline
+
 #: The line is drawn anew no more often: more is seen by nobody, and costs time.
 PAUSE_S = 0.05
 MOST_SIGNS = 60
 _CLEAR = "\r\x1b[K"
-
-
-def sparkline(rtts_ns: list[int | None], bars: str = BARS, lost: str = LOST) -> str:
-    """One sign for each round trip; None is a lost one."""
-    known = [rtt for rtt in rtts_ns if rtt is not None]
-    if not known:
-        return lost * len(rtts_ns)
-    low, span = min(known), max(known) - min(known) or 1
-    top = len(bars) - 1
-    return "".join(lost if rtt is None else bars[(rtt - low) * top // span] for rtt in rtts_ns)
 
 
 class Pipe:
@@ -58,9 +48,9 @@ class Terminal(Pipe):
     def __init__(self, stream: TextIO, now_s: Callable[[], float]) -> None:
         super().__init__(stream)
         self._now_s = now_s
-        self._signs: deque[tuple[int, int | None]] = deque(maxlen=MOST_SIGNS)
+        self._rtts_ns: deque[int | None] = deque(maxlen=MOST_SIGNS)
+        self._draws = _shows(stream, sparkline([None, 0, 1], 3))
         self._text, self._lost, self._drawn_s = "", set[int](), -PAUSE_S
-        self._bars = (BARS, LOST) if _shows(stream, BARS + LOST) else (PLAIN_BARS, PLAIN_LOST)
 
     def line(self, text: str) -> None:
         """Print a line above the one that moves."""
@@ -73,7 +63,7 @@ class Terminal(Pipe):
             self._lost.add(seq)
         else:
             self._lost.discard(seq)
-        self._signs.append((seq, rtt_ns))
+        self._rtts_ns.append(rtt_ns)
         if self._now_s() - self._drawn_s >= PAUSE_S:
             self._drawn_s = self._now_s()
             self._text = self._progress(count, seq, rtt_ns)
@@ -83,9 +73,9 @@ class Terminal(Pipe):
     def _progress(self, count: int, seq: int, rtt_ns: int | None) -> str:
         rtt = "" if rtt_ns is None else f"  rtt {rtt_ns / 1e6:.3f} ms"
         head = f"{seq}/{count}  {len(self._lost)} lost{rtt}  "
-        room = shutil.get_terminal_size().columns - 1 - len(head)
-        signs = [rtt_ns for _, rtt_ns in self._signs][-room:] if room > 0 else []
-        return (head + sparkline(signs, *self._bars))[: max(0, len(head) + room)]
+        columns = shutil.get_terminal_size().columns - 1
+        line = sparkline(list(self._rtts_ns), columns - len(head)) if self._draws else ""
+        return (head + line)[:columns]
 
     def close(self) -> None:
         """Take the moving line away."""

@@ -15,34 +15,11 @@ packets and reads no clock.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
+from netlabsvc.udp.fates import Flags, Running
 from netlabsvc.udp.probe import Answer
 from netlabsvc.udp.trace import Matching, Probe, Reply, Stamps, Trace
-
-
-class Flags(NamedTuple):
-    rtt_ns: int
-    late: bool
-    duplicate: bool
-    reordered: bool
-
-
-class Running:
-    def __init__(self, trace: Trace) -> None:
-        self._trace = trace
-        self.first: dict[int, object] = {}
-        self._highest = 0
-
-    def arrived(self, reply: Reply) -> Flags:
-        seq, trace = reply.seq, self._trace
-        there_ns = reply.arrived_ns - trace.probes[seq - 1].sent_ns
-        rtt_ns = there_ns - ((reply.replied_ns or 0) - (reply.received_ns or 0))
-        duplicate = seq in self.first
-        reordered = not duplicate and seq < self._highest
-        self.first[seq] = 1
-        self._highest = max(self._highest, seq)
-        return Flags(rtt_ns, there_ns >= trace.timeout_ns, duplicate, reordered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,18 +96,14 @@ def number(reply: bytes, sent: int) -> int | None:
     return seq if seq <= sent and not maybe_cut else None
 
 
-def server_time(reply: bytes) -> tuple[int, int] | None:
-    """The server's clock as a reply begins with it: Unix nanoseconds, and those of its last digit.
-
-    None where it does not begin with a time.
-    """
+def server_time(reply: bytes) -> int | None:
+    """The server's clock in Unix nanoseconds, as a reply begins with it; None where it does not."""
     found = _TIME.match(reply)
     if found is None:
         return None
     seconds, point, fraction = found[1].partition(b".")
     digits = fraction if point else seconds[10:]
-    step_ns = 10 ** (9 - len(digits))
-    return int(seconds[:10]) * 10**9 + int(digits or b"0") * step_ns, step_ns
+    return int(seconds[:10]) * 10**9 + int(digits.ljust(9, b"0"))
 
 
 class Text:
@@ -120,7 +116,6 @@ class Text:
 
     def __init__(self, size_bytes: int = 0) -> None:
         self._size_bytes = size_bytes
-        self._step_ns = 0
 
     def request(self, seq: int, wall_ns: int) -> bytes:
         """See `Dialect`."""
@@ -134,13 +129,8 @@ class Text:
         seq = number(data, sent)
         if seq is None and _ANY_NUMBER.search(data):
             return None  # of another run, or cut
-        told = server_time(data)
-        if told is None:
-            return Answer(seq)
-        at_ns, step_ns = told
-        self._step_ns = max(self._step_ns, step_ns)
-        return Answer(seq, at_ns, at_ns)
+        told_ns = server_time(data)
+        return Answer(seq, told_ns, told_ns)
 
     def conclude(self, trace: Trace) -> None:
-        """See `Dialect`."""
-        trace.server_step_ns = self._step_ns
+        """Nothing more is known of it."""

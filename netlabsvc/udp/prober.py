@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from netlabsvc.udp.endpoint import Address, Endpoint
+from netlabsvc.udp.kernel import clock_quality
 from netlabsvc.udp.ledger import Event, Ledger, Replied
 from netlabsvc.udp.probe import Dialect
 from netlabsvc.udp.schedule import FLOOR_NS, Schedule, offsets
@@ -246,6 +247,8 @@ class Prober:
         probes = self.trace.probes
         if self.trace.stamps is Stamps.KERNEL and self._stamped * 2 < len(probes):
             self._ledger.distrust_kernel("the driver of the network does not tell when probes left")
+        synchronised, error_ns = clock_quality()
+        self.trace.clock_error_ns = error_ns if synchronised else None
         self._dialect.conclude(self.trace)
 
     def connectionLost(self, reason: Failure) -> None:

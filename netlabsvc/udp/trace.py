@@ -84,8 +84,6 @@ class Trace:
     """How wrong this machine's wall clock may be; None: not synchronised, or not known."""
     server_clock_error_ns: int | None = None
     """The same of the server's, as it says itself."""
-    server_step_ns: int = 0
-    """How far apart two times are that the server can tell: its time stamps are cut to this."""
     ended_ns: int = 0
     probes: list[Probe] = field(default_factory=list)
     """By number: probe n is at n - 1."""

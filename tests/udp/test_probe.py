@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlabsvc.udp.probe import Answer, Text, least_bytes, number, request, server_time
-from netlabsvc.udp.trace import Trace
 
 NOW_NS = 1_700_000_000_123_456_789
 
@@ -83,12 +82,12 @@ def test_no_reply_raises_or_finds_what_was_not_sent(reply: bytes, sent: int) -> 
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
-        (b"1700000000123 Ping 1 x", (1_700_000_000_123_000_000, 10**6)),
-        (b"1700000000123456 PING 1", (1_700_000_000_123_456_000, 10**3)),
-        (b"1700000000123456789 x", (NOW_NS, 1)),
-        (b"1700000000.5 Ping 1", (1_700_000_000_500_000_000, 10**8)),
-        (b"1700000000.123456", (1_700_000_000_123_456_000, 10**3)),
-        (b"1700000000123", (1_700_000_000_123_000_000, 10**6)),
+        (b"1700000000123 Ping 1 x", 1_700_000_000_123_000_000),
+        (b"1700000000123456 PING 1", 1_700_000_000_123_456_000),
+        (b"1700000000123456789 x", NOW_NS),
+        (b"1700000000.5 Ping 1", 1_700_000_000_500_000_000),
+        (b"1700000000.123456", 1_700_000_000_123_456_000),
+        (b"1700000000123", 1_700_000_000_123_000_000),
         (b"1700000000 Ping 1", None),
         (b"17000000001234 Ping 1", None),
         (b"1700000000.1234567890", None),
@@ -97,9 +96,7 @@ def test_no_reply_raises_or_finds_what_was_not_sent(reply: bytes, sent: int) -> 
         (b"", None),
     ],
 )
-def test_the_time_at_the_beginning_of_a_reply(
-    reply: bytes, expected: tuple[int, int] | None
-) -> None:
+def test_the_time_at_the_beginning_of_a_reply(reply: bytes, expected: int | None) -> None:
     """Milliseconds, microseconds, nanoseconds or a fraction; our own time is not the server's."""
     assert server_time(reply) == expected
 
@@ -111,9 +108,6 @@ def test_what_a_text_reply_says() -> None:
     assert text.answer(b"1700000000123 Ping 2 x", 2, NOW_NS) == Answer(2, at_ns, at_ns)
     assert text.answer(b"pong", 2, NOW_NS) == Answer(None)
     assert text.answer(b"Ping 3 x", 2, NOW_NS) is None
-    trace = Trace(10**9, "text")
-    text.conclude(trace)
-    assert trace.server_step_ns == 10**6
 
 
 def test_a_probe_of_a_size() -> None:

@@ -100,7 +100,6 @@ async def test_every_probe_is_answered_by_the_reflector(host: str) -> None:
     assert replies(events) == [(n, False, False) for n in range(1, 6)]
     assert all(e.flags.rtt_ns > 0 and e.reply.ttl == 64 for e in events if isinstance(e, Replied))
     assert len(trace.probes) == len(trace.replies) == 5
-    assert trace.server_step_ns == MS
 
 
 @pytest_twisted.ensureDeferred

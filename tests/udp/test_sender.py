@@ -16,6 +16,8 @@ from netlabsvc.udp.trace import Reply, Trace
 
 NOW_NS = 1_700_000_000_123_456_789
 LATER_NS = NOW_NS + 1_000_000
+#: Direct Measurement: unrecognised so far, one packet sent.
+TLV = "8005000c" + "00000001" + "0" * 16
 KEY = b"0123456789abcdef0123456789abcdef"
 
 
@@ -39,11 +41,12 @@ def concluded(sender: Sender) -> Trace:
 
 
 def test_the_request_is_that_of_the_rfc() -> None:
-    """Number from 0, T1, estimate, SSID and zeros, at their places; padding is zeros."""
-    sender = Sender(Random(1), 60, estimate=0x1384)
-    ssid = sender.ssid.to_bytes(2, "big").hex()
-    assert sender.request(1, NOW_NS).hex() == f"00000000e8fe6f801f9add371384{ssid}" + "0" * 88
-    assert sender.request(2, NOW_NS)[:4].hex() == "00000001"
+    """Number from 0, T1, estimate, SSID and zeros, at their places; then the TLV, and padding."""
+    for size_bytes, rest in ((44, ""), (45, "00"), (0, TLV), (62, TLV + "0000")):
+        sender = Sender(Random(1), size_bytes, estimate=0x1384)
+        base = f"00000000e8fe6f801f9add371384{sender.ssid:04x}" + "0" * 56
+        assert sender.request(1, NOW_NS).hex() == base + rest
+        assert sender.request(2, NOW_NS)[:4].hex() == "00000001"
 
 
 @pytest.mark.parametrize("key", [None, KEY])
@@ -56,13 +59,21 @@ def test_a_reply_tells_both_times_and_its_number(key: bytes | None) -> None:
         assert sender.answer(reply, seq, NOW_NS) == answer
 
 
-def test_a_peer_that_counts_is_recognised_when_its_count_differs() -> None:
-    """One request never reached it: its count is behind. A copy of our numbers tells nothing."""
-    for stateful, expected in ((True, True), (False, False)):
-        sender, peer = Sender(Random(1)), reflector(stateful=stateful)
-        sender.request(1, NOW_NS)
-        sender.answer(reflect(peer, sender.request(2, NOW_NS)), 2, NOW_NS)
-        assert concluded(sender).stateful is expected
+@pytest.mark.parametrize("key", [None, KEY])
+@pytest.mark.parametrize("size_bytes", [0, 112])
+@pytest.mark.parametrize("lost_up", [False, True])
+@pytest.mark.parametrize("stateful", [False, True])
+def test_a_peer_that_counts_is_recognised(
+    stateful: bool, lost_up: bool, size_bytes: int, key: bytes | None
+) -> None:
+    """By what it says of its count, or because that differs from ours; a stateless one never is."""
+    sender, peer = Sender(Random(1), size_bytes, key), reflector(key, stateful)
+    for seq in (1, 2, 3):
+        request = sender.request(seq, NOW_NS)
+        if not (lost_up and seq == 2):
+            assert sender.answer(reflect(peer, request), seq, NOW_NS)
+    asked = key is None or not size_bytes  # no room for it in 112 bytes with a key
+    assert concluded(sender).stateful is (stateful and (asked or lost_up))
 
 
 def test_a_twamp_light_reply_of_38_bytes_counts() -> None:
