@@ -4,8 +4,8 @@
                                   decimals: "Ping 7 1700000000.123456"; dots up to a wanted size
 
 A reply belongs to the probe whose ``Ping <n>`` it carries, anywhere and in either case: servers
-put a time stamp before the payload, cut off its end, or turn it into capitals. Which probe a reply
-without any number belongs to is decided elsewhere (`ledger`).
+put a time stamp before the payload, cut off its end, or turn it into capitals. Where a
+time comes back behind the number that was sent with another number, the reply is damaged. Which probe a reply without any number belongs to is decided elsewhere (`ledger`).
 
 A reply that begins with a time tells the server's clock:
 
@@ -29,6 +29,7 @@ from netlabsvc.udp.trace import Trace
 # Ten digits at most: a hostile reply must not cost the conversion of sixty thousand.
 _NUMBER = re.compile(rb"ping ([1-9][0-9]{0,9})(?![0-9])", re.IGNORECASE)
 _ANY_NUMBER = re.compile(rb"ping [0-9]", re.IGNORECASE)
+_OURS = re.compile(rb"ping .*?([0-9]{10})\.([0-9]{6})(?![0-9])", re.IGNORECASE | re.DOTALL)
 _TIME = re.compile(rb"([0-9]{10}\.[0-9]{1,9}|[0-9]{13}|[0-9]{16}|[0-9]{19})(?![0-9.])")
 
 
@@ -116,9 +117,12 @@ class Text:
 
     def __init__(self, size_bytes: int = 0) -> None:
         self._size_bytes = size_bytes
+        #: The probe that said so, by time in microseconds.
+        self._probe_of: dict[int, int] = {}
 
     def request(self, seq: int, wall_ns: int) -> bytes:
         """See `Dialect`."""
+        self._probe_of[wall_ns // 1000] = seq
         text = request(seq, wall_ns)
         return (
             text if len(text) >= self._size_bytes else (text + b" ").ljust(self._size_bytes, b".")
@@ -128,7 +132,10 @@ class Text:
         """See `Dialect`."""
         seq = number(data, sent)
         if seq is None and _ANY_NUMBER.search(data):
-            return None  # of another run, or cut
+            return None  # never sent, or cut
+        ours = _OURS.search(data) if seq is not None else None
+        if ours and self._probe_of.get(int(ours[1] + ours[2]), seq) != seq:
+            return None
         told_ns = server_time(data)
         return Answer(seq, told_ns, told_ns)
 

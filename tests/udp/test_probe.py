@@ -101,13 +101,41 @@ def test_the_time_at_the_beginning_of_a_reply(reply: bytes, expected: int | None
     assert server_time(reply) == expected
 
 
-def test_what_a_text_reply_says() -> None:
-    """Number and time of the server; a number of another run makes it no reply at all."""
+def text_of(sent: int) -> Text:
+    """A dialect that has sent probes, a second apart; the second one at `NOW_NS`."""
     text = Text()
-    at_ns = 1_700_000_000_123_000_000
-    assert text.answer(b"1700000000123 Ping 2 x", 2, NOW_NS) == Answer(2, at_ns, at_ns)
-    assert text.answer(b"pong", 2, NOW_NS) == Answer(None)
-    assert text.answer(b"Ping 3 x", 2, NOW_NS) is None
+    for seq in range(1, sent + 1):
+        text.request(seq, NOW_NS + (seq - 2) * 10**9)
+    return text
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (b"1700000000123 Ping 2 x", Answer(2, NOW_NS - 456_789, NOW_NS - 456_789)),
+        (b"PING 2 1700000000.123456", Answer(2)),
+        (b"Ping 2 1700000000.12345", Answer(2)),
+        (b"pong", Answer(None)),
+        (b"Ping 3 x", None),
+        (b"Ping 2 1700000000.123457", Answer(2)),
+        (b"Ping 2 1699999999.123456", None),
+        (b"1700000000123 PING 2 1699999999.123456 x", None),
+    ],
+)
+def test_what_a_text_reply_says(reply: bytes, expected: Answer | None) -> None:
+    """Number and time of the server; with the time of another probe it is no reply at all."""
+    assert text_of(2).answer(reply, 2, NOW_NS) == expected
+
+
+@given(st.integers(1, 12), st.integers(0, 200), st.integers(0, 7))
+def test_a_damaged_reply_never_counts_for_another_probe(seq: int, at: int, bit: int) -> None:
+    """One bit flipped anywhere: it counts for its own probe, or has no number, or is none."""
+    text = Text()
+    sent = [text.request(n, NOW_NS + n * 10**7) for n in range(1, 13)]
+    reply = bytearray(sent[seq - 1])
+    reply[at % len(reply)] ^= 1 << bit
+    answer = text.answer(bytes(reply), 12, NOW_NS)
+    assert answer is None or answer.seq in (seq, None)
 
 
 def test_a_probe_of_a_size() -> None:
@@ -118,8 +146,8 @@ def test_a_probe_of_a_size() -> None:
     assert least_bytes(1000) == len(b"Ping 1000 1700000000.123456")
 
 
-@given(st.binary(max_size=200), st.integers(0, 10**6))
+@given(st.binary(max_size=200), st.integers(0, 20))
 def test_any_reply_is_read_without_harm(reply: bytes, sent: int) -> None:
     """Any bytes are a reply to a probe that was sent, one without a number, or none."""
-    answer = Text().answer(reply, sent, NOW_NS)
+    answer = text_of(sent).answer(reply, sent, NOW_NS)
     assert answer is None or answer.seq is None or 1 <= answer.seq <= sent
