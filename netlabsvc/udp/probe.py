@@ -4,8 +4,9 @@
                                   decimals: "Ping 7 1700000000.123456"; dots up to a wanted size
 
 A reply belongs to the probe whose ``Ping <n>`` it carries, anywhere and in either case: servers
-put a time stamp before the payload, cut off its end, or turn it into capitals. Where a
-time comes back behind the number that was sent with another number, the reply is damaged. Which probe a reply without any number belongs to is decided elsewhere (`ledger`).
+put a time stamp before the payload, cut off its end, or turn it into capitals. One that carries
+the time of another probe is damaged and belongs to none. Which probe a reply without any number
+belongs to is decided elsewhere (`ledger`).
 
 A reply that begins with a time tells the server's clock:
 
@@ -29,7 +30,7 @@ from netlabsvc.udp.trace import Trace
 # Ten digits at most: a hostile reply must not cost the conversion of sixty thousand.
 _NUMBER = re.compile(rb"ping ([1-9][0-9]{0,9})(?![0-9])", re.IGNORECASE)
 _ANY_NUMBER = re.compile(rb"ping [0-9]", re.IGNORECASE)
-_OURS = re.compile(rb"ping .*?([0-9]{10})\.([0-9]{6})(?![0-9])", re.IGNORECASE | re.DOTALL)
+_OURS = re.compile(rb"([0-9]{10})\.([0-9]{6})(?![0-9])")
 _TIME = re.compile(rb"([0-9]{10}\.[0-9]{1,9}|[0-9]{13}|[0-9]{16}|[0-9]{19})(?![0-9.])")
 
 
@@ -133,8 +134,9 @@ class Text:
         seq = number(data, sent)
         if seq is None and _ANY_NUMBER.search(data):
             return None  # never sent, or cut
-        ours = _OURS.search(data) if seq is not None else None
-        if ours and self._probe_of.get(int(ours[1] + ours[2]), seq) != seq:
+        if seq is not None and any(
+            self._probe_of.get(int(time[1] + time[2]), seq) != seq for time in _OURS.finditer(data)
+        ):
             return None
         told_ns = server_time(data)
         return Answer(seq, told_ns, told_ns)
