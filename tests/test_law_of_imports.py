@@ -34,6 +34,8 @@ GROUND = {
         ),
         *("clockfault", "decisions", "fate", "faults", "grammar", "notation", "profiles"),
         *("shapes", "stages"),
+        *("clocks", "directions", "distribution", "fates", "jitter", "ordering", "proportion"),
+        *("document", "explain", "plot", "report", "runs"),
     },
     "web": {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
