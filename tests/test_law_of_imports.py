@@ -35,7 +35,7 @@ GROUND = {
         *("clockfault", "decisions", "fate", "faults", "grammar", "notation", "profiles"),
         *("shapes", "stages"),
         *("clocks", "directions", "distribution", "fates", "jitter", "ordering", "proportion"),
-        *("document", "explain", "plot", "report", "runs"),
+        *("document", "explain", "plot", "report", "runs", "svg"),
         *("ledger", "schedule", "sender"),
     },
     "web": {

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from netlabsvc.udp.distribution import Distribution, distribution
+from netlabsvc.udp.distribution import Distribution
 from netlabsvc.udp.fates import Fate, Outcome
 from netlabsvc.udp.jitter import Variation, variation
 from netlabsvc.udp.trace import Reply, Trace
@@ -107,6 +107,7 @@ def _told(trace: Trace, ways: Sequence[_Ways | None], step_ns: int) -> OneWay:
     claimed_ns = None if ours is None or theirs is None else ours + theirs
     contradicted = claimed_ns is not None and abs(offset_ns) > claimed_ns + bound_ns
     synchronised = claimed_ns is not None and not contradicted and steady
+    up, down = (variation([way and way[n] for way in ways]) for n in (0, 1))
     shift_ns = 0 if synchronised else offset_ns
     error_ns = bound_ns if claimed_ns is None or not synchronised else claimed_ns + slack_ns
     return OneWay(
@@ -116,11 +117,11 @@ def _told(trace: Trace, ways: Sequence[_Ways | None], step_ns: int) -> OneWay:
         resolution_ns=step_ns,
         synchronised=synchronised,
         contradicted=contradicted,
-        up=distribution([way.up - shift_ns for way in there]) if steady else None,
-        down=distribution([way.down + shift_ns for way in there]) if steady else None,
+        up=up.delay.less(shift_ns) if steady and up.delay else None,
+        down=down.delay.less(-shift_ns) if steady and down.delay else None,
         error_ns=error_ns + moved_ns,
-        up_variation=variation([way and way.up for way in ways]),
-        down_variation=variation([way and way.down for way in ways]),
+        up_variation=up,
+        down_variation=down,
     )
 
 

@@ -80,7 +80,7 @@ def _summary(trace: Trace, analysis: Analysis) -> dict[str, Any]:
         "rtt_ns": _times(a.rtt),
         "late_rtt_ns": _times(a.late_rtt),
         "ipdv_ns": _times(a.variation.ipdv),
-        "ipdv_size_ns": _times(a.variation.ipdv_size),
+        "ipdv_size_ns": _times(a.ipdv_size),
         "pdv_ns": _times(a.variation.pdv),
         "rtp_jitter_ns": a.rtp_jitter_ns,
         "directions": _directions(a.directions),

@@ -45,7 +45,7 @@ jitter: rtp (smoothed) (RFC 3550)
   J += (|D| - J) / 16 from each reply to the next, in the order of arrival. It forgets: it tells
   of the last few dozen replies.
 
-per direction: up is the request, down the reply
+directions, per direction: up is the request, down the reply
   A server that counts its replies (stateful STAMP, RFC 8762) tells them apart. Two numbers for one
   probe: copied up. One number twice: copied down. A number that is missing between two that came
   is a reply lost down, so loss down is exact, and a share of replies. Where no number is missing,

@@ -18,26 +18,23 @@ from netlabsvc.udp.distribution import Distribution, distribution
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """What is to be said of the variation of a set of delays."""
+    """A set of delays in figures, and how they vary."""
 
+    delay: Distribution | None
     ipdv: Distribution | None
     """Signed."""
-    ipdv_size: Distribution | None
-    """The same without its sign."""
     pdv: Distribution | None
 
 
+def steps(delays_ns: Iterable[int | None]) -> list[int]:
+    """IPDV, signed, of delays in the order of sending; None where a probe has none."""
+    return [b - a for a, b in pairwise(delays_ns) if a is not None and b is not None]
+
+
 def variation(delays_ns: Sequence[int | None]) -> Variation:
-    """IPDV and PDV of delays in the order of sending; None where a probe has none."""
-    pairs = pairwise(delays_ns)
-    ipdv = [b - a for a, b in pairs if a is not None and b is not None]
-    there = [delay for delay in delays_ns if delay is not None]
-    least = min(there, default=0)
-    return Variation(
-        distribution(ipdv),
-        distribution([abs(step) for step in ipdv]),
-        distribution([delay - least for delay in there]),
-    )
+    """The figures of delays in the order of sending; None where a probe has none."""
+    delay = distribution([delay for delay in delays_ns if delay is not None])
+    return Variation(delay, distribution(steps(delays_ns)), delay and delay.less(delay.min_ns))
 
 
 def smoothed(delays_ns: Iterable[int]) -> int | None:

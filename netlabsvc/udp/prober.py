@@ -28,8 +28,9 @@ from netlabsvc.udp.schedule import FLOOR_NS, Schedule, offsets
 from netlabsvc.udp.timer import Timer, timer
 from netlabsvc.udp.trace import Stamps, Trace
 
-#: A sender further behind than this, and than an interval, was asleep. It sends no burst.
-ASLEEP_NS = 100_000_000
+#: A sender further behind than this, and than an interval, was asleep: what it missed is not sent
+#: in a burst. One that is less behind catches up.
+ASLEEP_NS = 1_000_000_000
 #: A wall clock that moved by more, against the monotonic one, was set.
 STEP_NS = 1_000_000
 #: After the last answer copies of it are awaited: twice the longest round trip, at least this.

@@ -63,11 +63,16 @@ def sentence(loss: Share) -> str:
     if share is None:
         return "Nothing can be said about loss: no probe was answered or timed out."
     if loss.hits == 0:
-        goal = next((p for p in (0.1, 0.01, 0.001, 0.0001) if p < high), 0.00001)
-        needed = probes_to_exclude(goal)
+        goal, takes = _next_goal(high)
         return (
             f"None of {loss.of} lost still allows a loss of up to {high:.1%}; to show that it is"
-            f" below {100 * goal:g}% takes about {needed} probes, none of them lost."
+            f" below {100 * goal:g}% takes about {takes} probes, none of them lost."
+        )
+    if loss.hits == loss.of:
+        goal, takes = _next_goal(1 - low)
+        return (
+            f"All of {loss.of} lost still allows a loss of only {low:.1%}; to show that it is"
+            f" above {100 - 100 * goal:g}% takes about {takes} probes, all of them lost."
         )
     # A difference finer than what is known already.
     finer = next((d for d in (0.1, 0.05, 0.01, 0.001) if 2 * d < high - low), 0.0001)
@@ -78,3 +83,9 @@ def sentence(loss: Share) -> str:
         f" to tell {share:.{digits}%} from {other:.{digits}%} takes about"
         f" {probes_to_tell(share, other)} probes."
     )
+
+
+def _next_goal(reached: float) -> tuple[float, int]:
+    """A round share below what was reached, and how many probes it takes to get there."""
+    goal = next((p for p in (0.1, 0.01, 0.001, 0.0001) if p < reached), 0.00001)
+    return goal, probes_to_exclude(goal)

@@ -106,15 +106,16 @@ def _round_trips(analysis: Analysis) -> Iterator[str]:
         few = f" (p99 takes {P99_FROM} replies)" if rtt.p99_ns is None else ""
         yield f"rtt: min/avg/median/p99/max/stddev = {'/'.join(map(ms, figures))} ms{few}"
     if late is not None:
-        yield f"late: {late.count}, rtt min/max = {ms(late.min_ns)}/{ms(late.max_ns)} ms, not above"
+        slowest = f"rtt min/max = {ms(late.min_ns)}/{ms(late.max_ns)} ms"
+        yield f"late: {late.count}, {slowest}, no part of the figures above and below"
 
 
 def _jitter(analysis: Analysis) -> Iterator[str]:
     told = analysis.variation
-    if told.ipdv is None or told.ipdv_size is None:
+    if told.ipdv is None or analysis.ipdv_size is None:
         yield "jitter: takes two replies in a row"
     else:
-        size, signed = told.ipdv_size, told.ipdv
+        size, signed = analysis.ipdv_size, told.ipdv
         yield (
             f"jitter: ipdv mean/p95 = {ms(size.mean_ns)}/{ms(size.p95_ns)} ms,"
             f" from {ms(signed.min_ns)} to {ms(signed.max_ns)} ms"
@@ -133,10 +134,10 @@ def _ways(analysis: Analysis) -> Iterator[str]:
     yield f"up: {_way(ways.up, 'probes')}"
     yield f"down: {_way(ways.down, 'replies')}"
     if analysis.lost:
-        sure = len(ways.certain)
+        unknown = f", {ways.lost_unknown} not known" if ways.lost_unknown else ""
         yield (
-            f"lost: {ways.lost_up} up, {ways.lost_down} down, {ways.lost_unknown} not known;"
-            f" of {sure} it is certain which"
+            f"lost: {ways.lost_up} up, {ways.lost_down} down{unknown};"
+            f" certain of {len(ways.certain)} of {analysis.lost}"
         )
 
 

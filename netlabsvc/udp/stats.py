@@ -15,7 +15,7 @@ from netlabsvc.udp.clocks import OneWay, one_way
 from netlabsvc.udp.directions import Directions, directions
 from netlabsvc.udp.distribution import Distribution, distribution
 from netlabsvc.udp.fates import Fate, Outcome, known, outcomes, stay_ns
-from netlabsvc.udp.jitter import Variation, smoothed, variation
+from netlabsvc.udp.jitter import Variation, smoothed, steps, variation
 from netlabsvc.udp.ordering import Reordering, reordering
 from netlabsvc.udp.proportion import Share, wilson
 from netlabsvc.udp.runs import Runs, runs
@@ -60,6 +60,8 @@ class Analysis:
     rtt: Distribution | None
     late_rtt: Distribution | None
     variation: Variation
+    ipdv_size: Distribution | None
+    """IPDV without its sign."""
     rtp_jitter_ns: int | None
     directions: Directions | None
     why_no_directions: str
@@ -77,7 +79,7 @@ def analyse(trace: Trace) -> Analysis:
     replies = known(trace)
     arrived = list(dict.fromkeys(reply.seq for reply in replies))
     in_time = [o.rtt_ns if o.fate is Fate.OK else None for o in told]
-    changes = variation(in_time)
+    changes, sizes = variation(in_time), distribution([abs(step) for step in steps(in_time)])
     count = Counter(outcome.fate for outcome in told)
     return Analysis(
         outcomes=tuple(told),
@@ -92,14 +94,15 @@ def analyse(trace: Trace) -> Analysis:
         loss=Share(count[Fate.LOST], len(told) - count[Fate.OPEN]),
         runs=runs(o.fate is Fate.LOST for o in told if o.fate is not Fate.OPEN),
         reordering=reordering(arrived),
-        rtt=distribution([rtt for rtt in in_time if rtt is not None]),
+        rtt=changes.delay,
         late_rtt=distribution([o.rtt_ns or 0 for o in told if o.fate is Fate.LATE]),
         variation=changes,
+        ipdv_size=sizes,
         rtp_jitter_ns=smoothed(r for seq in arrived if (r := in_time[seq - 1]) is not None),
         directions=None if isinstance(ways, str) else ways,
         why_no_directions=ways if isinstance(ways, str) else "",
         one_way=one_way(trace, told),
-        tool=_tool(trace, changes.ipdv_size),
+        tool=_tool(trace, sizes),
     )
 
 

@@ -60,7 +60,10 @@ def test_a_minute_at_ten_milliseconds(tmp_path: Path) -> None:
         words = ["ping", "--json", "-c", "6000", "-i", "0.01", where]
         done = subprocess.run([NETLAB, *words], capture_output=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    probes = json.loads(done.stdout)["probes"]
+    told = json.loads(done.stdout)
+    if told["summary"]["notes"]:
+        pytest.skip(f"this machine stood still: {told['summary']['notes'][0]}")
+    probes = told["probes"]
     late_ns = [one["sent_ns"] - (one["seq"] - 1) * 10_000_000 for one in probes]
     # Where others use the machine, one probe may be late; a drift would be in all of the last.
     assert abs(min(late_ns[-10:], key=abs)) < 1_000_000
