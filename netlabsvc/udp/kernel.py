@@ -23,6 +23,7 @@ import ctypes
 import socket
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from struct import Struct, iter_unpack
 
 #: Of a slot: one message of 32 bytes, one of 24, and room that stays empty.
@@ -34,8 +35,6 @@ _BOTH = "=QiiqqQiiI12x"
 _MESSAGE = Struct("=Qii")
 _MESSAGES = {(socket.SOL_SOCKET, _SO_TIMESTAMPNS): Struct("=qq")}
 _TTLS = {(socket.IPPROTO_IP, _IP_TTL), (socket.IPPROTO_IPV6, _IPV6_HOPLIMIT)}
-
-
 _SO_TIMESTAMPING = 37
 #: Stamps of departure, in software, with the datagram's number, without its bytes.
 _DEPARTURES = 2 | 16 | 128 | 2048
@@ -59,6 +58,15 @@ def ask(sock: socket.socket) -> bool:
     except OSError:
         return False
     return True
+
+
+def set_ttl(sock: socket.socket, ttl: int) -> None:
+    """Let datagrams leave with this TTL, or hop limit; as well as this system can."""
+    with suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)  # IPv4 through IPv6, too
+    if sock.family == socket.AF_INET6:
+        with suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
 
 
 def arrivals(control: memoryview) -> list[tuple[int, int]]:
