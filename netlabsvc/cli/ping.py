@@ -95,6 +95,35 @@ def check(plan: Plan, fast: bool, size_bytes: int, least_bytes: int) -> None:
         raise click.UsageError(f"-s is {size_bytes}; the probes of this run need {least_bytes}")
 
 
+def order(target: tuple[str, int], asked: dict[str, Any]) -> Order:
+    """What the options say.
+
+    :raises click.UsageError: when they make no sense together.
+    """
+    key: bytes | None = asked["key"]
+    chosen = protocol(asked["wanted"], target[1], key is not None)
+    plan = Plan(
+        asked["count"],
+        round(asked["interval_s"] * 1e9),
+        round(asked["timeout_s"] * 1e9),
+        Schedule(asked["schedule"]),
+        0 if asked["fast"] else FLOOR_NS,
+    )
+    least_bytes = probe.least_bytes(plan.count) if chosen == "text" else sender.least_bytes(key)
+    check(plan, asked["fast"], asked["size_bytes"], least_bytes)
+    return Order(
+        *target,
+        plan=plan,
+        protocol=chosen,
+        size_bytes=asked["size_bytes"],
+        key=key,
+        seed=secrets.randbits(32) if asked["seed"] is None else asked["seed"],
+        quiet=asked["quiet"],
+        json=asked["as_json"],
+        plot=asked["plot"],
+    )
+
+
 @click.command()
 @click.argument("target", metavar="HOST[:PORT]", callback=target)
 @click.option(
@@ -165,22 +194,7 @@ def check(plan: Plan, fast: bool, size_bytes: int, least_bytes: int) -> None:
     callback=show_explanation,
     help="Say how each figure is computed, and end.",
 )
-def command(
-    target: tuple[str, int],
-    count: int,
-    interval_s: float,
-    timeout_s: float,
-    size_bytes: int,
-    quiet: bool,
-    family: int | None,
-    wanted: str,
-    schedule: str,
-    fast: bool,
-    key: bytes | None,
-    seed: int | None,
-    as_json: bool,
-    plot: Path | None,
-) -> None:
+def command(target: tuple[str, int], **asked: Any) -> None:
     """Send numbered UDP probes and say what came back, and how sure that is.
 
     Any server will do that sends the text of a probe back: changed to capitals, behind a prefix or
@@ -200,23 +214,6 @@ def command(
     """
     # Into a pipe whose reader has gone: end as other tools do.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    chosen = protocol(wanted, target[1], key is not None)
-    floor_ns = 0 if fast else FLOOR_NS
-    plan = Plan(
-        *(count, round(interval_s * 1e9), round(timeout_s * 1e9), Schedule(schedule), floor_ns)
-    )
-    least_bytes = probe.least_bytes(count) if chosen == "text" else sender.least_bytes(key)
-    check(plan, fast, size_bytes, least_bytes)
-    order = Order(
-        *target,
-        plan=plan,
-        protocol=chosen,
-        size_bytes=size_bytes,
-        key=key,
-        seed=secrets.randbits(32) if seed is None else seed,
-        quiet=quiet,
-        json=as_json,
-        plot=plot,
-    )
-    addresses = resolve(*target, family or socket.AF_UNSPEC)
-    run(lambda reactor: ping(reactor, addresses, order))
+    wanted = order(target, asked)
+    addresses = resolve(*target, asked["family"] or socket.AF_UNSPEC)
+    run(lambda reactor: ping(reactor, addresses, wanted))

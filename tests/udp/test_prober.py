@@ -98,7 +98,7 @@ async def test_every_probe_is_answered_by_the_reflector(host: str) -> None:
     events, trace = await probe(address, Plan(5, 10 * MS, 2000 * MS))
     await port.stopListening()
     assert replies(events) == [(n, False, False) for n in range(1, 6)]
-    assert all(e.flags.rtt_ns > 0 and e.reply.ttl == 64 for e in events if isinstance(e, Replied))
+    assert all(e.flags.rtt_ns > 0 and e.reply.ttl > 0 for e in events if isinstance(e, Replied))
     assert len(trace.probes) == len(trace.replies) == 5
 
 
