@@ -242,18 +242,36 @@ def on_clock(
 
 
 def test_what_came_before_icmp_is_still_told() -> None:
-    """A server that answers and dies: its reply, queued behind the error, is read first."""
+    """A server that answers and dies: its reply, queued behind the error, is read as well."""
     clock, events, ended = LateClock(), list[Event](), list[object]()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
-        plan = Plan(2, 1000 * MS, 5000 * MS)
-        prober = on_clock(clock, server, plan, events.append)
+        prober = on_clock(clock, server, Plan(2, 1000 * MS, 5000 * MS), events.append)
         prober.run().addErrback(lambda failure: ended.append(failure.type))
-        server.sendto(*server.recvfrom(100))
+        reply, client = server.recvfrom(100)
+        place = server.getsockname()
     clock.advance(1.1)  # the second probe meets a closed port
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(place)
+        server.sendto(reply, client)
     prober.doRead()
     assert [type(e) for e in events] == [Replied]
     assert ended == [ConnectionRefusedError]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_copy_of_the_last_reply_is_waited_for() -> None:
+    """It comes as long after the reply as that took: the run is not over before."""
+
+    class Slow(Server):
+        def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+            for delay_s in (0.1, 0.2):
+                reactor.callLater(delay_s, self.transport.write, datagram, addr)  # type: ignore[attr-defined]
+
+    port = reactor.listenUDP(0, Slow(list), interface="127.0.0.1")  # type: ignore[attr-defined]
+    events, _ = await probe(loopback(port.getHost().port), Plan(1, 20 * MS, 2000 * MS))
+    await port.stopListening()
+    assert replies(events) == [(1, False, False), (1, False, True)]
 
 
 def sent_at(clock: LateClock, plan: Plan, steps_s: list[float]) -> list[int]:
