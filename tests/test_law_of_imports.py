@@ -41,6 +41,7 @@ GROUND = {
     "web": {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
         *("url", "response", "printable", "tally"),
+        *("asking", "charset", "failure", "inflate", "redirect", "resume"),
     },
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
@@ -56,7 +57,18 @@ FIRST = {
         *("batch", "endpoint", "gate", "inputs", "kernel", "operating", "port", "prober", "record"),
         *("reflector", "room", "shelf", "timer"),
     },
-    "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
+    "web": {
+        "tree",
+        "transfer",
+        "answer",
+        "files",
+        "channel",
+        "site",
+        "client",
+        "status",
+        "journey",
+        "trust",
+    },
     "mail": {"store", "stock", "client", "queue", "sandbox", "inbox", "operating"},
     "control": {"api", "client", "socket", "stream", "witness"},
 }
@@ -81,7 +93,8 @@ WRAPPERS = {
     "click": "cli",
     "prompt_toolkit": "cli",
     "prometheus_client": "web.status",
-    "OpenSSL": "web.client",
+    "OpenSSL": "web.trust",
+    "service_identity": "web.trust",
 }
 
 

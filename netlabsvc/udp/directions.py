@@ -10,7 +10,8 @@ is a hole: a reply that was lost on its way down.
 - Between two replies with g holes, m probes are missing. g = 0: all were lost up. g >= m: all
   down. Else m - g up and g down; which is which is not certain, and not said.
 - Where requests overtook each other, the replies between two points that nothing crossed are
-  judged together.
+  judged together, and so are such stretches that a request could have got across: as far as
+  nine of ten that came. Where requests were copied as well, a hole does not tell which.
 - A hole that no missing probe next to it explains belongs to a missing probe elsewhere; where
   requests were copied on their way, it may be the reply to a copy, and is taken for that.
 - Of what is missing after the last probe that was answered, nothing is known.
@@ -21,10 +22,11 @@ So holes are exact, and loss down is a share of replies; loss up is a share of p
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from netlabsvc.udp.distribution import percentile
 from netlabsvc.udp.fates import Direction, Fate, Outcome, known
 from netlabsvc.udp.ordering import Reordering, reordering, unwrapped
 from netlabsvc.udp.proportion import Share
@@ -50,8 +52,8 @@ class Directions:
     lost_up: int
     lost_down: int
     lost_unknown: int
-    certain: dict[int, Direction]
-    """The lost probes, by number, of which it is certain where they were lost."""
+    told: dict[int, Direction]
+    """The lost probes, by number, of which it is not only counted where they were lost."""
 
 
 @dataclass(slots=True)
@@ -60,13 +62,16 @@ class _Stretch:
 
     missing: list[int]
     holes: int
+    begin: int = 0
+    """The place of its first cut among the probes that came."""
+    end: int = 0
 
 
 def directions(trace: Trace, outcomes: Sequence[Outcome]) -> Directions | str:
     """Tell the ways apart; where that cannot be, why not, as part of a sentence."""
     replies = known(trace)
     if not trace.stateful or any(reply.number is None for reply in replies):
-        return "the server does not count its replies"
+        return "the server is not seen to count its replies"
     if not replies:
         return "no reply came"
     numbers = unwrapped(reply.number or 0 for reply in replies)
@@ -107,28 +112,29 @@ def _tell(
     for number in sorted(probe_of):
         first.setdefault(probe_of[number], number)
     copied = len(probe_of) - len(first)
-    stretches = list(_stretches(first, probe_of, missing, base))
-    up, down, either = _judged(stretches, copied > 0)
+    reach = _displacement(list(first))
+    stretches = _joined(_stretches(first, probe_of, missing, base), reach)
+    up, down, either = _judged(stretches, copied > 0, reach > 0)
     lost = {o.seq for o in outcomes if o.fate is Fate.LOST}
-    certain = dict.fromkeys(lost.intersection(up), Direction.UP)
-    certain |= dict.fromkeys(lost.intersection(down), Direction.DOWN)
+    told = dict.fromkeys(lost.intersection(up), Direction.UP)
+    told |= dict.fromkeys(lost.intersection(down), Direction.DOWN)
     # Those that may still be answered are not lost: with one of them a count says nothing.
     counted = [s for s in either if lost.issuperset(s.missing)]
-    lost_down = sum(way is Direction.DOWN for way in certain.values())
-    lost_down += sum(s.holes for s in counted)
-    told = len(certain) + sum(len(s.missing) for s in counted)
+    lost_down = sum(way is Direction.DOWN for way in told.values())
+    lost_down += sum(min(s.holes, len(s.missing)) for s in counted)
+    known_way = len(told) + sum(len(s.missing) for s in counted)
     replies = top - base + 1
     return Directions(
-        Way(Share(told - lost_down, told + len(first)), reordering(first), copied),
+        Way(Share(known_way - lost_down, known_way + len(first)), reordering(first), copied),
         Way(
             Share(replies - len(probe_of), replies),
             reordering(dict.fromkeys(numbers)),
             len(numbers) - len(probe_of),
         ),
-        lost_up=told - lost_down,
+        lost_up=known_way - lost_down,
         lost_down=lost_down,
-        lost_unknown=len(lost) - told,
-        certain=certain,
+        lost_unknown=len(lost) - known_way,
+        told=told,
     )
 
 
@@ -149,7 +155,8 @@ def _stretches(
         clean = n == 0 or highest[n - 1] < lowest[n]
         if clean and clean_before:
             yield stretch
-            stretch = _Stretch([], 0)
+            stretch = _Stretch([], 0, n)
+        stretch.end = n
         number = first[probe]
         came = bisect_right(seen, number) - 1
         stretch.holes += number - previous - 1 - (came - left)
@@ -162,8 +169,32 @@ def _stretches(
     yield stretch
 
 
+def _displacement(arrived: Sequence[int]) -> int:
+    """How many places the requests came from where they would have come in order: the p90.
+
+    A single straggler must not make everything else doubtful.
+    """
+    ranks = {probe: rank for rank, probe in enumerate(sorted(arrived))}
+    return percentile(sorted(abs(ranks[p] - place) for place, p in enumerate(arrived)), 90)
+
+
+def _joined(stretches: Iterable[_Stretch], reach: int) -> list[_Stretch]:
+    """Those with something to explain; as one where a request could have got across."""
+    joined: list[_Stretch] = []
+    for stretch in stretches:
+        if not stretch.missing and not stretch.holes:
+            continue
+        if joined and reach and stretch.begin - joined[-1].end <= reach:
+            joined[-1].missing += stretch.missing
+            joined[-1].holes += stretch.holes
+            joined[-1].end = stretch.end
+        else:
+            joined.append(stretch)
+    return joined
+
+
 def _judged(
-    stretches: Sequence[_Stretch], copied: bool
+    stretches: Sequence[_Stretch], copied: bool, crossed: bool
 ) -> tuple[list[int], list[int], list[_Stretch]]:
     """The probes lost up, those lost down, and the stretches with some of both."""
     up: list[int] = []
@@ -174,7 +205,7 @@ def _judged(
         spare += max(0, stretch.holes - len(stretch.missing))
         if not stretch.holes:
             up += stretch.missing
-        elif stretch.holes >= len(stretch.missing):
+        elif stretch.holes >= len(stretch.missing) and not (copied and crossed):
             down += stretch.missing
         else:
             either.append(stretch)

@@ -127,7 +127,7 @@ def _directions(ways: Directions | None) -> dict[str, Any] | None:
         "lost_up": ways.lost_up,
         "lost_down": ways.lost_down,
         "lost_unknown": ways.lost_unknown,
-        "lost_certain": len(ways.certain),
+        "lost_told": len(ways.told),
     }
 
 

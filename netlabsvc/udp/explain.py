@@ -50,9 +50,10 @@ directions, per direction: up is the request, down the reply
   probe: copied up. One number twice: copied down. A number that is missing between two that came
   is a reply lost down, so loss down is exact, and a share of replies. Where no number is missing,
   a missing probe was lost up. Where fewer numbers than probes are missing, it is told how many
-  were lost either way, not which. Where requests were copied as well, a missing number that no
-  missing probe explains is the lost reply to a copy; one next to a missing probe is taken for
-  its reply. After the last probe that was answered the way is not known.
+  were lost either way, not which. Where requests overtook each other, losses no farther apart than
+  nine of ten of them got are judged together. Where requests were copied as well, a missing number
+  that no missing probe explains is the lost reply to a copy; one next to a missing probe is taken
+  for its reply. After the last probe that was answered the way is not known.
   Reordering up is of probes in the order of the server's numbers, down of its numbers here.
 
 offset (RFC 5905)

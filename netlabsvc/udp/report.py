@@ -137,7 +137,7 @@ def _ways(analysis: Analysis) -> Iterator[str]:
         unknown = f", {ways.lost_unknown} not known" if ways.lost_unknown else ""
         yield (
             f"lost: {ways.lost_up} up, {ways.lost_down} down{unknown};"
-            f" certain of {len(ways.certain)} of {analysis.lost}"
+            f" which of them is told for {len(ways.told)} of {analysis.lost}"
         )
 
 

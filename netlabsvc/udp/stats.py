@@ -73,8 +73,8 @@ def analyse(trace: Trace) -> Analysis:
     """Everything that a run says, at any time during it or after it."""
     told = outcomes(trace)
     ways = directions(trace, told)
-    certain = {} if isinstance(ways, str) else ways.certain
-    for seq, way in certain.items():
+    by_seq = {} if isinstance(ways, str) else ways.told
+    for seq, way in by_seq.items():
         told[seq - 1] = told[seq - 1]._replace(lost_direction=way)
     replies = known(trace)
     arrived = list(dict.fromkeys(reply.seq for reply in replies))

@@ -27,14 +27,14 @@ def test_an_asymmetric_path() -> None:
 
 
 def test_the_quickest_reply_says_it_best() -> None:
-    """RTTs of 12, 4 and 20 ms: the bound is 2 ms, and the offset that of the second."""
+    """Ways of 1 + 30, 3 + 1 and 18 + 2 ms: the second says ((3 - 7) - (1 + 7)) / 2 = -6 +- 2."""
     trace = sent(3, interval_ms=100)
-    delays = {1: (10.0,), 2: (2.0,), 3: (18.0,)}
-    through(trace, lambda seq: delays[seq], once(2), offset_ns=-7 * MS)
+    up, down = {1: (1.0,), 2: (3.0,), 3: (18.0,)}, {0: (30.0,), 1: (1.0,), 2: (2.0,)}
+    through(trace, up.__getitem__, down.__getitem__, offset_ns=-7 * MS)
     told = clocks(trace)
-    assert (told.offset_ns, told.bound_ns) == (-7 * MS, 2 * MS)
+    assert (told.offset_ns, told.bound_ns, told.moved_ns) == (-6 * MS, 2 * MS, 0)
     assert told.up
-    assert (told.up.min_ns, told.up.max_ns) == (2 * MS, 18 * MS)
+    assert (told.up.min_ns, told.up.max_ns) == (0, 17 * MS)
 
 
 def test_negative_one_way_delays_are_shown() -> None:

@@ -265,8 +265,10 @@ async def test_a_copy_of_the_last_reply_is_waited_for() -> None:
 
     class Slow(Server):
         def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+            assert self.transport is not None
+            later: Any = reactor
             for delay_s in (0.1, 0.2):
-                reactor.callLater(delay_s, self.transport.write, datagram, addr)  # type: ignore[attr-defined]
+                later.callLater(delay_s, self.transport.write, datagram, addr)
 
     port = reactor.listenUDP(0, Slow(list), interface="127.0.0.1")  # type: ignore[attr-defined]
     events, _ = await probe(loopback(port.getHost().port), Plan(1, 20 * MS, 2000 * MS))

@@ -67,7 +67,7 @@ def test_what_the_report_says() -> None:
     """The figures of a run whose truth is known."""
     lines = told(eventful()).splitlines()
     assert "120 sent, 117 received, 2 lost, 1 late, 2 duplicates, 3 reordered" in lines
-    assert "lost: 1 up, 1 down; certain of 2 of 2" in lines
+    assert "lost: 1 up, 1 down; which of them is told for 2 of 2" in lines
     assert any(line.startswith("up: lost 1 of 120 probes = 0.8%") for line in lines)
     assert any(line.startswith("down: lost 1 of 120 replies = 0.8%") for line in lines)
     assert "offset: the server's clock less this one = 0.000 ms +- 1.000 ms" in lines
@@ -105,7 +105,7 @@ def test_what_a_reader_must_know() -> None:
     assert "note: 1 replies belong to no probe" in text
     assert "note: the server answers 38 bytes" in text
     assert "time stamps of this program (no kernel stamps here)" in text
-    assert "per direction: not known: the server does not count its replies" in text
+    assert "per direction: not known: the server is not seen to count its replies" in text
 
 
 def test_a_sparkline() -> None:
