@@ -216,7 +216,7 @@ _TRY = {
         "a program that speaks TLS and sends 4 bytes of length before each message",
     ),
     "udp.port": ("netlab ping {where}", ""),
-    "udp.stamp.port": ("a STAMP or TWAMP-Light sender", ""),
+    "udp.stamp.port": ("netlab ping --proto stamp {where}", ""),
     "udp.irtt.port": ("irtt client -i 10ms -d 1s {where}", ""),
     "web.port": ("curl http://{where}/", "curl https://{where}/"),
     "mail.sandbox.port": (

@@ -36,6 +36,7 @@ GROUND = {
         *("shapes", "stages"),
         *("clocks", "directions", "distribution", "fates", "jitter", "ordering", "proportion"),
         *("document", "explain", "plot", "report", "runs", "svg"),
+        *("ledger", "schedule", "sender"),
     },
     "web": {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
@@ -54,7 +55,7 @@ FIRST = {
     "": {"logs", "connections", "notify", "pulse"},
     "chat": {"outlet", "pressure", "transcript", "room", "session", "framing", "client"},
     "udp": {
-        *("batch", "gate", "inputs", "kernel", "operating", "port", "prober", "record"),
+        *("batch", "endpoint", "gate", "inputs", "kernel", "operating", "port", "prober", "record"),
         *("reflector", "room", "shelf", "timer"),
     },
     "web": {

@@ -7,9 +7,7 @@ fate is known. It knows no text: `report`, `document` and `plot` put it into wor
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from math import isqrt
+from dataclasses import dataclass
 
 from netlabsvc.udp.clocks import OneWay, one_way
 from netlabsvc.udp.directions import Directions, directions
@@ -17,7 +15,7 @@ from netlabsvc.udp.distribution import Distribution, distribution
 from netlabsvc.udp.fates import Fate, Outcome, known, outcomes, stay_ns
 from netlabsvc.udp.jitter import Variation, smoothed, steps, variation
 from netlabsvc.udp.ordering import Reordering, reordering
-from netlabsvc.udp.proportion import Share, wilson
+from netlabsvc.udp.proportion import Share
 from netlabsvc.udp.runs import Runs, runs
 from netlabsvc.udp.trace import Stamps, Trace
 
@@ -123,84 +121,3 @@ def _tool(trace: Trace, jitter: Distribution | None) -> Tool:
     error_ns = max(errors, default=None)
     above = error_ns is not None and jitter is not None and error_ns > jitter.mean_ns
     return Tool(lateness, send_gap, read_gap, error_ns, above)
-
-
-# What the prober that knows no trace counts with.
-
-
-@dataclass
-class Probe:
-    """One probe that left, and every reply that carried its number, in order of arrival."""
-
-    seq: int
-    sent_ns: int
-    arrivals_ns: list[int] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class RoundTrips:
-    """Figures of round trip times, in nanoseconds; fractions of a nanosecond are cut."""
-
-    min_ns: int
-    mean_ns: int
-    median_ns: int
-    max_ns: int
-    #: Of a sample (n - 1); None where there is only one.
-    stddev_ns: int | None
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A run in figures. `sent` is the sum of `received`, `late`, `lost` and `open`."""
-
-    sent: int
-    received: int
-    late: int
-    lost: int
-    open: int
-    duplicates: int
-    #: The share of lost probes among those whose fate is known; None where none is.
-    loss: float | None
-    #: Wilson's 95 % interval of that share; 0 to 1 where nothing is known.
-    loss_interval: tuple[float, float]
-    #: Of the received ones; None where there are none.
-    rtt: RoundTrips | None
-
-
-def round_trips(rtts_ns: Sequence[int]) -> RoundTrips | None:
-    """The figures of round trip times; None where there are none."""
-    if not rtts_ns:
-        return None
-    ordered, n = sorted(rtts_ns), len(rtts_ns)
-    total = sum(ordered)
-    # n times the sum of squared deviations, without rounding.
-    spread = n * sum(rtt * rtt for rtt in ordered) - total * total
-    return RoundTrips(
-        min_ns=ordered[0],
-        mean_ns=total // n,
-        median_ns=(ordered[(n - 1) // 2] + ordered[n // 2]) // 2,
-        max_ns=ordered[-1],
-        stddev_ns=isqrt(spread // (n * (n - 1))) if n > 1 else None,
-    )
-
-
-def summary(probes: Sequence[Probe], timeout_ns: int, now_ns: int) -> Summary:
-    """Sum up a run.
-
-    :param now_ns: when it ended, or is looked at, on the clock of the probes.
-    """
-    answered = [(p.arrivals_ns[0] - p.sent_ns) for p in probes if p.arrivals_ns]
-    in_time = [rtt for rtt in answered if rtt < timeout_ns]
-    lost = sum(not p.arrivals_ns and now_ns - p.sent_ns >= timeout_ns for p in probes)
-    known = len(answered) + lost
-    return Summary(
-        sent=len(probes),
-        received=len(in_time),
-        late=len(answered) - len(in_time),
-        lost=lost,
-        open=len(probes) - known,
-        duplicates=sum(len(p.arrivals_ns) for p in probes) - len(answered),
-        loss=lost / known if known else None,
-        loss_interval=wilson(lost, known),
-        rtt=round_trips(in_time),
-    )
