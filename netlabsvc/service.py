@@ -25,6 +25,7 @@ import netlabsvc.control.socket
 import netlabsvc.daemon
 import netlabsvc.mail.operating
 import netlabsvc.mail.sandbox
+import netlabsvc.mail.schema
 import netlabsvc.mail.store
 import netlabsvc.udp.operating
 import netlabsvc.udp.port
@@ -186,7 +187,7 @@ def _mail(lab: Lab, state_dir: Path) -> None:
     in_thread = partial(deferToThreadPool, lab.reactor, lab.reactor.getThreadPool())
     try:
         store = netlabsvc.mail.store.Store(state_dir, in_thread)
-    except netlabsvc.mail.store.StoreError as error:
+    except netlabsvc.mail.schema.StoreError as error:
         raise StartError(f"mail: {error}") from None
     lab.close_at_end(store.close)
     name = socket.gethostname()

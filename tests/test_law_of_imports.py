@@ -41,7 +41,7 @@ GROUND = {
     },
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
-        *("record", "tally", "transcript", "transparency"),
+        *("record", "row", "tally", "transcript", "transparency", "words"),
     },
     "control": {"actions", "console", "events", "orders", "router", "tables", "unread"},
 }
@@ -54,7 +54,17 @@ FIRST = {
         *("reflector", "room", "shelf", "timer"),
     },
     "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
-    "mail": {"store", "stock", "client", "queue", "sandbox", "inbox", "operating"},
+    "mail": {
+        "store",
+        "schema",
+        "mailbox",
+        "stock",
+        "client",
+        "queue",
+        "sandbox",
+        "inbox",
+        "operating",
+    },
     "control": {"api", "client", "socket", "stream", "witness"},
 }
 #: Modules that know more than one room.
