@@ -42,6 +42,7 @@ GROUND = {
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
         *("record", "row", "tally", "transcript", "transparency", "words"),
+        *("accounts", "attempt", "login", "personality", "standing", "verbs"),
     },
     "control": {"actions", "console", "events", "orders", "router", "tables", "unread"},
 }
@@ -55,15 +56,8 @@ FIRST = {
     },
     "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
     "mail": {
-        "store",
-        "schema",
-        "mailbox",
-        "stock",
-        "client",
-        "queue",
-        "sandbox",
-        "inbox",
-        "operating",
+        *("certificate", "client", "inbox", "logins", "mailbox", "operating", "queue"),
+        *("sandbox", "schema", "speech", "stock", "store"),
     },
     "control": {"api", "client", "socket", "stream", "witness"},
 }
@@ -89,6 +83,7 @@ WRAPPERS = {
     "prompt_toolkit": "cli",
     "prometheus_client": "web.status",
     "OpenSSL": "web.client",
+    "cryptography": "mail.certificate",
 }
 
 
