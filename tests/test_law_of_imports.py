@@ -42,7 +42,7 @@ GROUND = {
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
         *("record", "row", "tally", "transcript", "transparency", "words"),
-        *("accounts", "attempt", "login", "personality", "standing", "verbs"),
+        *("accounts", "attempt", "login", "personality", "standing", "orders"),
     },
     "control": {"actions", "console", "events", "orders", "router", "tables", "unread"},
 }
