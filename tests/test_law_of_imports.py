@@ -34,10 +34,14 @@ GROUND = {
         ),
         *("clockfault", "decisions", "fate", "faults", "grammar", "notation", "profiles"),
         *("shapes", "stages"),
+        *("clocks", "directions", "distribution", "fates", "jitter", "ordering", "proportion"),
+        *("document", "explain", "plot", "report", "runs", "svg"),
     },
     "web": {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
-        *("url", "response", "printable", "tally"),
+        *("url", "response", "printable", "tally", "access", "front", "hosts", "negotiation"),
+        *("policy", "memory", "lane", "asking", "charset", "failure", "inflate", "redirect"),
+        "resume",
     },
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
@@ -54,7 +58,10 @@ FIRST = {
         *("batch", "gate", "inputs", "kernel", "operating", "port", "prober", "record"),
         *("reflector", "room", "shelf", "timer"),
     },
-    "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
+    "web": {
+        *("tree", "transfer", "parts", "answer", "files", "channel", "site", "client", "status"),
+        *("journey", "trust"),
+    },
     "mail": {
         *("certificate", "client", "inbox", "logins", "mailbox", "operating", "queue"),
         *("sandbox", "schema", "speech", "stock", "store"),
@@ -82,7 +89,8 @@ WRAPPERS = {
     "click": "cli",
     "prompt_toolkit": "cli",
     "prometheus_client": "web.status",
-    "OpenSSL": "web.client",
+    "OpenSSL": "web.trust",
+    "service_identity": "web.trust",
     "cryptography": "mail.certificate",
 }
 
