@@ -46,7 +46,8 @@ GROUND = {
     },
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
-        *("record", "tally", "transcript", "transparency"),
+        *("record", "row", "tally", "transcript", "transparency", "words"),
+        *("accounts", "attempt", "login", "personality", "standing", "orders"),
     },
     "control": {"actions", "console", "events", "orders", "router", "tables", "unread"},
 }
@@ -62,7 +63,10 @@ FIRST = {
         *("tree", "transfer", "parts", "answer", "files", "channel", "site", "client", "status"),
         *("journey", "trust"),
     },
-    "mail": {"store", "stock", "client", "queue", "sandbox", "inbox", "operating"},
+    "mail": {
+        *("certificate", "client", "inbox", "logins", "mailbox", "operating", "queue"),
+        *("sandbox", "schema", "speech", "stock", "store"),
+    },
     "control": {"api", "client", "socket", "stream", "witness"},
 }
 #: Modules that know more than one room.
@@ -88,6 +92,7 @@ WRAPPERS = {
     "prometheus_client": "web.status",
     "OpenSSL": "web.trust",
     "service_identity": "web.trust",
+    "cryptography": "mail.certificate",
 }
 
 

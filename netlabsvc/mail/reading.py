@@ -6,6 +6,7 @@ Nothing of it raises, and nothing of it is repaired in the store, which has the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from email.errors import HeaderParseError
 from email.header import decode_header
@@ -29,11 +30,13 @@ class _AsTheyCame(Compat32):
 _PARSER = BytesParser(policy=_AsTheyCame())
 
 
-def subject(head: bytes) -> str:
-    """The subject, decoded and as one line, of a message or its first `HEAD_BYTES`."""
-    end = head.find(b"\r\n\r\n")
-    message = _PARSER.parsebytes(head[: end if end >= 0 else None], headersonly=True)
-    return _header(message.get("Subject", ""))
+def header(head: bytes, name: bytes) -> str:
+    """The first header of a name (in lower case), decoded and as one line; "" without one.
+
+    :param head: the headers, without the blank line behind them.
+    """
+    field = re.search(rb"(?im)^" + name + rb"[ \t]*:((?:[^\n]|\n[ \t])*)", head)
+    return _header(field[1].decode("utf-8", "surrogateescape")) if field else ""
 
 
 def readable(data: bytes) -> str:

@@ -23,6 +23,7 @@ PARTS = {
     "udp": ".udp.sections",
     "ping": ".ping.sections",
     "web": ".web.sections",
+    "mail": ".mail.sections",
 }
 
 

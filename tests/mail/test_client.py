@@ -19,7 +19,7 @@ from mail.running import listening, reactor, sandbox
 from netlabsvc.mail import client
 from netlabsvc.mail.client import Deadlines, deliver
 from netlabsvc.mail.delivery import Ending, Outgoing, Result, Stage
-from netlabsvc.mail.store import Mailbox
+from netlabsvc.mail.mailbox import Mailbox
 from netlabsvc.mail.transcript import Line
 
 MAIL = Outgoing("ada@lab", ("bob@lab",), b"Subject: hi\r\n\r\n.hello\r\n")
