@@ -14,7 +14,7 @@ HOUSE = Path(__file__).parent.parent / "netlabsvc"
 
 #: The pure floor: the standard library, the house's `keys`, and the pure floor of the same room.
 GROUND = {
-    "": {"keys", "escape", "metrics", "routes", "state", "times", "toml"},
+    "": {"keys", "escape", "metrics", "reach", "routes", "state", "times", "toml"},
     "chat": {
         *("settings", "message", "text", "telnet", "limits", "turn", "roster", "desk", "hub"),
         *("commands", "member", "bans", "operating", "tally"),
@@ -42,6 +42,8 @@ GROUND = {
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
         *("record", "row", "tally", "transcript", "transparency", "words"),
+        *("cage", "claims", "codes", "labels", "languages", "lint", "markup", "pages"),
+        *("parts", "phrases", "report", "verbs", "views", "visitors"),
     },
     "control": {"actions", "console", "events", "orders", "router", "tables", "unread"},
 }
@@ -63,6 +65,8 @@ FIRST = {
         "queue",
         "sandbox",
         "inbox",
+        "answers",
+        "arrivals",
         "operating",
     },
     "control": {"api", "client", "socket", "stream", "witness"},
@@ -81,7 +85,7 @@ ROOF = {
         "tap",
     }
 }
-HOUSE_GROUND = {"keys", "escape", "metrics", "routes", "state", "times", "toml"}
+HOUSE_GROUND = {"keys", "escape", "metrics", "reach", "routes", "state", "times", "toml"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 #: The one module that may import a third-party package.
 WRAPPERS = {
