@@ -135,7 +135,8 @@ def _languages(reader: Reader) -> Markup:
 def error(reader: Reader, status: int, phrase: str, why: str) -> bytes:
     """The page of an error: its status, and in a sentence what would be right."""
     title = f"{status} {phrase}"
-    return page(reader, title, tag("h1", title), tag("p", why, class_="quiet"))
+    back = tag("p", tag("a", reader.say("back"), href=reader.link("")))
+    return page(reader, title, tag("h1", title), tag("p", why, class_="quiet"), back)
 
 
 def list_page(
@@ -149,8 +150,8 @@ def list_page(
     """
     rows_there = tag(
         "form",
-        _bar(reader),
         _table(reader, rows),
+        _bar(reader),
         _token(reader),
         method="post",
         action=reader.link("/delete"),

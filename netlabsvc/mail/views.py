@@ -276,8 +276,8 @@ def _lint(reader: Reader, mail: Mail) -> Markup:
     def finding(place: int) -> Markup:
         one = mail.record.findings[place]
         rule = RULES.get(one.rule)
-        counts = f"{one.count} {reader.say('times')}" if one.count > 1 else ""
-        line = f"{reader.say('first in line')} {one.line}" if one.line else ""
+        counts = reader.say("times").format(one.count) if one.count > 1 else ""
+        line = reader.say("first in line").format(one.line) if one.line else ""
         facts = " · ".join(filter(None, (counts, line, one.detail)))
         return tag(
             "li",

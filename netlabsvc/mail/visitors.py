@@ -18,7 +18,8 @@ def bare_host(host: str) -> str:
     """The name or address in a Host header, in lower case, without port, brackets, last dot."""
     name = host.strip().casefold()
     if name.startswith("["):
-        return name[1:].partition("]")[0]
+        address, _, rest = name[1:].partition("]")
+        return address if not rest or rest.startswith(":") else name
     return name.rpartition(":")[0].rstrip(".") if ":" in name else name.rstrip(".")
 
 

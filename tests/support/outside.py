@@ -26,6 +26,8 @@ PACKAGES = {
     "systemd-socket-activate": "systemd",
     "bash": "bash",
     "irtt": "irtt",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
 }
 
 
