@@ -64,6 +64,7 @@ def listen(
     :raises StartError: when one cannot be opened; those before it are closed again.
     """
     opened: list[Listener] = []
+    tls = prefix == "tls_"
     number = config.settings[f"{section}.{prefix}port"].value
     try:
         for text in config.settings[f"{section}.{prefix}listen"].value:
@@ -72,7 +73,7 @@ def listen(
             opened.append(_adopt(one, factory, reactor))
         if not opened and number is not None:
             port = reactor.listenTCP(number, factory, BACKLOG, config.daemon.host)
-            opened.append(Listener(port))
+            opened.append(Listener(port, tls))
     except CannotListenError as error:
         raise port_error(f"{section}.{prefix}port", error) from None
     except StartError:
@@ -221,6 +222,10 @@ _TRY = {
     "web.port": ("curl http://{where}/", "curl https://{where}/"),
     "mail.sandbox.port": (
         "netlab mail --server {where} --from ada@lab --to bob@lab --body hello",
+        "openssl s_client -quiet -connect {where}",
+    ),
+    "mail.sandbox.tls_port": (
+        "openssl s_client -quiet -connect {where}",
         "openssl s_client -quiet -connect {where}",
     ),
 }

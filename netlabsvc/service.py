@@ -11,10 +11,12 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 
 import netlabsvc.chat.framing
@@ -25,10 +27,13 @@ import netlabsvc.control.socket
 import netlabsvc.daemon
 import netlabsvc.mail.answers
 import netlabsvc.mail.arrivals
+import netlabsvc.mail.certificate
 import netlabsvc.mail.inbox
+import netlabsvc.mail.logins
 import netlabsvc.mail.operating
 import netlabsvc.mail.sandbox
 import netlabsvc.mail.schema
+import netlabsvc.mail.settings
 import netlabsvc.mail.store
 import netlabsvc.udp.operating
 import netlabsvc.udp.port
@@ -189,20 +194,42 @@ def _web_root(lab: Lab, settings: netlabsvc.web.settings.Settings) -> Path:
     return netlabsvc.web.site.packaged_root()
 
 
+#: How often mails that are too old are looked for, beside each time that one comes.
+_TIDY_S = 600.0
+
+
 def _mail(lab: Lab, state_dir: Path) -> None:
     in_thread = partial(deferToThreadPool, lab.reactor, lab.reactor.getThreadPool())
+    settings, name = lab.config.sandbox, socket.gethostname()
     try:
-        store = netlabsvc.mail.store.Store(state_dir, in_thread)
+        bounds = netlabsvc.mail.sandbox.bounds(settings)
+        store = netlabsvc.mail.store.Store(state_dir, in_thread, bounds)
     except netlabsvc.mail.schema.StoreError as error:
         raise StartError(f"mail: {error}") from None
     lab.close_at_end(store.close)
-    name = socket.gethostname()
-    sandbox = netlabsvc.mail.sandbox.Factory(lab.config.sandbox, store, lab.reactor, name)
-    lab.live.follow("mail.sandbox", lambda settings: partial(sandbox.apply, settings))
+    certificate = _certificate(lab, state_dir, name)
+    logins = netlabsvc.mail.logins.Logins(in_thread, lab.directory)
+    sandbox = netlabsvc.mail.sandbox.Factory(
+        settings, store, lab.reactor, name, certificate.context, logins.check
+    )
+
+    def prepare(settings: netlabsvc.mail.settings.Sandbox) -> Callable[[], None]:
+        if problem := logins.problem(settings):
+            raise Unfit("mail.sandbox.users_file", problem)
+        return partial(sandbox.apply, settings)
+
+    if problem := logins.problem(settings):
+        raise StartError(f"mail: users_file {problem}")
+    tidying = LoopingCall(lambda: store.tidy(lab.reactor.seconds()))
+    tidying.clock = lab.reactor
+    tidying.start(_TIDY_S)
+    lab.close_at_end(tidying.stop)
+    lab.live.follow("mail.sandbox", prepare)
     lab.drain_at_end(sandbox)
     lab.health.sources.append(sandbox.metrics)
     lab.listen("mail.sandbox", sandbox)
-    lab.routes += netlabsvc.mail.operating.Operating(state_dir, in_thread).routes()
+    lab.listen("mail.sandbox", sandbox.inside_tls(), "tls_")
+    lab.routes += netlabsvc.mail.operating.Operating(sandbox, state_dir, in_thread).routes()
     if lab.config.sandbox.inbox != "off":
         _inbox(lab, store, state_dir, in_thread)
 
@@ -221,6 +248,26 @@ def _inbox(
     lab.live.follow("mail.sandbox", lambda settings: partial(inbox.apply, settings))
     lab.drain_at_end(arrivals)
     lab.children[b"inbox"] = inbox
+
+
+def _certificate(lab: Lab, state_dir: Path, name: str) -> netlabsvc.mail.certificate.Certificate:
+    """The certificate of the configuration, or the one that is kept in the state directory."""
+    settings = lab.config.sandbox
+    try:
+        if bool(settings.certificate_file) != bool(settings.key_file):
+            given = "certificate_file" if settings.certificate_file else "key_file"
+            raise StartError(f"mail: {given} is set alone; certificate and key belong together")
+        if settings.certificate_file:
+            paths = (lab.directory / one for one in (settings.certificate_file, settings.key_file))
+            certificate = netlabsvc.mail.certificate.Certificate(*paths)
+        else:
+            now = datetime.fromtimestamp(lab.reactor.seconds(), UTC)
+            certificate = netlabsvc.mail.certificate.kept_in(state_dir, name, now)
+    except netlabsvc.mail.certificate.CertificateError as error:
+        raise StartError(f"mail: {error}") from None
+    text = "mail shows the certificate {path}, SHA-256 {fingerprint}"
+    lab.log.info(text, path=str(certificate.path), fingerprint=certificate.fingerprint)
+    return certificate
 
 
 def _control(lab: Lab, state_dir: Path) -> None:

@@ -42,8 +42,9 @@ GROUND = {
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
         *("record", "row", "tally", "transcript", "transparency", "words"),
-        *("cage", "claims", "codes", "labels", "languages", "lint", "markup", "pages"),
-        *("parts", "phrases", "report", "verbs", "views", "visitors"),
+        *("accounts", "attempt", "login", "personality", "standing", "verbs"),
+        *("cage", "claims", "codes", "labels", "languages", "lint", "markup", "meanings"),
+        *("pages", "parts", "phrases", "report", "views", "visitors"),
     },
     "control": {"actions", "console", "events", "orders", "router", "tables", "unread"},
 }
@@ -57,17 +58,8 @@ FIRST = {
     },
     "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
     "mail": {
-        "store",
-        "schema",
-        "mailbox",
-        "stock",
-        "client",
-        "queue",
-        "sandbox",
-        "inbox",
-        "answers",
-        "arrivals",
-        "operating",
+        *("answers", "arrivals", "certificate", "client", "inbox", "logins", "mailbox"),
+        *("operating", "queue", "sandbox", "schema", "speech", "stock", "store"),
     },
     "control": {"api", "client", "socket", "stream", "witness"},
 }
@@ -93,6 +85,7 @@ WRAPPERS = {
     "prompt_toolkit": "cli",
     "prometheus_client": "web.status",
     "OpenSSL": "web.client",
+    "cryptography": "mail.certificate",
 }
 
 

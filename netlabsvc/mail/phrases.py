@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 
 from netlabsvc.mail.codes import CLASSES, SUBJECTS, enhanced
 from netlabsvc.mail.languages import Both
+from netlabsvc.mail.meanings import COMMANDS, EXTENSIONS, NEXT, UNKNOWN
 from netlabsvc.mail.transcript import Line, Side
-from netlabsvc.mail.verbs import COMMANDS, EXTENSIONS, NEXT, UNKNOWN
 
 Note = Both
 _REPLY = re.compile(r"(\d{3})(?:([ -])(?:([245]\.\d{1,3}\.\d{1,3})(?:\s|$))?(.*))?", re.ASCII)

@@ -1,103 +1,207 @@
-"""The words of SMTP in plain language: commands, extensions, and what may follow (RFC 5321)."""
+"""The commands of SMTP: what each needs, what it does to where a session stands, what it says.
+
+`VERBS` is the table; HELP and the reply to an unknown command list it. A command that refuses
+raises `Refused`; one that has nothing to say yet returns None.
+"""
 
 from __future__ import annotations
 
-from netlabsvc.mail.languages import Both
+from collections.abc import Callable
+from dataclasses import replace
 
-#: What a command asks for, by its verb; "." is the end of a message.
-COMMANDS: dict[str, Both] = {
-    "EHLO": Both(
-        "The client gives its name and asks what the server can do.",
-        "客户端报上自己的名字，并询问服务器支持哪些扩展。",
-    ),
-    "HELO": Both(
-        "The client gives its name, the old way: without extensions.",
-        "客户端报上名字（旧式，不使用扩展）。",
-    ),
-    "MAIL": Both(
-        "A new mail begins; this is the sender on its envelope, who gets the bounces.",
-        "开始一封新邮件；这是信封上的发件人，退信寄给他。",
-    ),
-    "RCPT": Both(
-        "One recipient on the envelope. The headers To and Cc play no part in this.",
-        "信封上的一个收件人，与邮件头里的 To、Cc 无关。",
-    ),
-    "DATA": Both("The client wants to send the message now.", "客户端准备发送邮件内容。"),
-    ".": Both(
-        "A dot alone on a line: the message ends here.",
-        "单独一行的点：邮件到此结束。",
-    ),
-    "RSET": Both("Forget this mail; the connection stays.", "作废当前邮件，连接保留。"),
-    "NOOP": Both("Does nothing; shows that the connection lives.", "什么也不做，只表明连接还在。"),
-    "VRFY": Both("Asks whether a mailbox exists.", "询问某个邮箱是否存在。"),
-    "EXPN": Both("Asks who is on a mailing list.", "询问邮件列表的成员。"),
-    "HELP": Both("Asks for help.", "请求帮助。"),
-    "QUIT": Both("The client says goodbye.", "客户端告别。"),
-    "STARTTLS": Both(
-        "Asks to make this connection secret with TLS.",
-        "请求用 TLS 加密当前连接。",
-    ),
-    "AUTH": Both(
-        "The client logs in; the word behind AUTH says how.",
-        "客户端登录；AUTH 后面的词是登录方式。",
-    ),
-}
-UNKNOWN = Both(
-    "SMTP has no such command: a wrong word, or something that belongs into a message.",
-    "SMTP 没有这个命令：写错了，或者本应出现在邮件内容里。",
-)
-#: What an extension is, by the word that EHLO lists and MAIL may carry.
-EXTENSIONS: dict[str, Both] = {
-    "SIZE": Both(
-        "SIZE: how many bytes a message has, or may have.",
-        "SIZE：邮件的字节数（或允许的上限）。",
-    ),
-    "8BITMIME": Both(
-        "8BITMIME: octets above 127 may be in the message.",
-        "8BITMIME：邮件内容可含大于 127 的字节。",
-    ),
-    "SMTPUTF8": Both(
-        "SMTPUTF8: addresses and headers may be in any script.",
-        "SMTPUTF8：地址和头字段可以使用任何文字。",
-    ),
-    "PIPELINING": Both(
-        "PIPELINING: commands may be sent without waiting for each reply.",
-        "PIPELINING：可以连续发送命令而不必逐条等待应答。",
-    ),
-    "ENHANCEDSTATUSCODES": Both(
-        "ENHANCEDSTATUSCODES: replies carry a second code such as 5.1.1.",
-        "ENHANCEDSTATUSCODES：应答带有 5.1.1 这样的增强状态码。",
-    ),
-    "STARTTLS": Both(
-        "STARTTLS: the connection can be made secret.",
-        "STARTTLS：连接可以加密。",
-    ),
-    "AUTH": Both(
-        "AUTH: ways to log in.",
-        "AUTH：支持的登录方式。",
-    ),
-    "DSN": Both("DSN: reports of delivery on request.", "DSN：可以要求投递报告。"),
-    "CHUNKING": Both(
-        "CHUNKING: messages may come in counted pieces (BDAT).",
-        "CHUNKING：邮件可以分块发送（BDAT）。",
-    ),
-}
-#: What may follow after a command was answered well.
-NEXT: dict[str, Both] = {
-    "connect": Both("Now the client says hello.", "接下来客户端打招呼。"),
-    "EHLO": Both("Now a mail can begin with MAIL.", "接下来可以用 MAIL 开始一封邮件。"),
-    "HELO": Both("Now a mail can begin with MAIL.", "接下来可以用 MAIL 开始一封邮件。"),
-    "MAIL": Both("Now come the recipients.", "接下来指定收件人。"),
-    "RCPT": Both("More recipients may come, then DATA.", "可以再加收件人，然后是 DATA。"),
-    "DATA": Both(
-        "Now comes the message, up to a line of one dot.",
-        "接下来是邮件内容，直到单独一行的点。",
-    ),
-    ".": Both(
-        "From here on the server is responsible for this mail.",
-        "从此由服务器对这封邮件负责。",
-    ),
-    "RSET": Both("A mail can begin anew with MAIL.", "可以重新用 MAIL 开始。"),
-    "AUTH": Both("The client is logged in.", "客户端已登录。"),
-    "QUIT": Both("The connection closes.", "连接关闭。"),
+from netlabsvc.mail import command
+from netlabsvc.mail.command import Refused, Reply
+from netlabsvc.mail.login import MECHANISMS, Cancelled, Login, Malformed
+from netlabsvc.mail.standing import Check, Standing, StartTLS
+
+MAX_RECIPIENTS = 100
+#: The longest path there is (RFC 5321 4.5.3.1.3).
+_MAX_PATH = 256
+
+
+def obey(it: Standing, verb: str, argument: str) -> Reply | None:
+    """Do what a command asks for.
+
+    :raises Refused: says what is wrong.
+    """
+    if verb not in VERBS:
+        raise Refused(500, "5.5.1", f"unknown command; known are {' '.join(VERBS)}")
+    needs, do = VERBS[verb]
+    if needs is _NOTHING and argument:
+        raise Refused(501, "5.5.4", f"{verb} stands alone on its line")
+    if needs and not argument:
+        raise Refused(501, "5.5.4", f"write {verb} {needs}")
+    return do(it, argument)
+
+
+def _ehlo(it: Standing, name: str) -> Reply:
+    welcome = _greet(it, name, esmtp=True)
+    offers = ["8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES"]
+    if it.terms.starttls and not it.attempt.facts.tls:
+        offers.append("STARTTLS")
+    if mechanisms := _mechanisms(it):
+        offers.append(f"AUTH {' '.join(mechanisms)}")
+    return Reply(250, "", (welcome, f"SIZE {it.terms.max_size}", *offers))
+
+
+def _helo(it: Standing, name: str) -> Reply:
+    return Reply(250, "", (_greet(it, name, esmtp=False),))
+
+
+def _greet(it: Standing, name: str, *, esmtp: bool) -> str:
+    # Whose name it is does not matter: RFC 5321 4.1.4 forbids to refuse mail for that.
+    if " " in name or not name.isascii():
+        raise Refused(501, "", "a host name is ASCII without blanks")
+    it.hello, it.esmtp = name, esmtp
+    it.attempt.facts = replace(it.attempt.facts, hello=name, esmtp=esmtp)
+    return f"{it.terms.hostname} greets you"
+
+
+def _mail(it: Standing, argument: str) -> Reply:
+    if not it.hello:
+        raise Refused(503, "5.5.1", "EHLO or HELO comes before MAIL")
+    path, parameters = command.sender(argument, it.terms.max_size, extended=it.esmtp)
+    it.attempt.begin(path, parameters)
+    if it.terms.login_required and not it.user:
+        text = "authentication required; AUTH comes before MAIL"
+        raise Refused(530, "5.7.0", text, "auth = required: nobody logged in")
+    if refusal := it.conduct.at_mail(it.situation(path)):
+        raise Refused(refusal.code, refusal.enhanced, refusal.text, refusal.rule)
+    it.begun += 1
+    return Reply(250, "2.1.0", ("sender ok",))
+
+
+def _rcpt(it: Standing, argument: str) -> Reply:
+    attempt = it.attempt
+    if not attempt.open:
+        raise Refused(503, "5.5.1", "MAIL comes before RCPT")
+    path = argument[:_MAX_PATH]
+    try:
+        path = command.recipient(argument, smtputf8=attempt.parameters.smtputf8)
+        if attempt.taken >= MAX_RECIPIENTS:
+            text = f"at most {MAX_RECIPIENTS} recipients for one message"
+            raise Refused(452, "4.5.3", text)
+        if refusal := it.conduct.at_rcpt(it.situation(attempt.mail_from or "", path)):
+            raise Refused(refusal.code, refusal.enhanced, refusal.text, refusal.rule)
+        reply = Reply(250, "2.1.5", ("recipient ok",), it.conduct.manner(path))
+    except Refused as refused:
+        refused.reply = replace(refused.reply, manner=it.conduct.manner(path))
+        attempt.answer(path, refused.reply)
+        raise
+    attempt.answer(path, reply)
+    return reply
+
+
+def _data(it: Standing, argument: str) -> Reply:
+    if not it.attempt.taken:
+        raise Refused(503, "5.5.1", "MAIL and RCPT come before DATA")
+    it.receiving = True
+    return Reply(354, "", ("go on; CR LF . CR LF ends the message",))
+
+
+def _rset(it: Standing, argument: str) -> Reply:
+    return Reply(250, "2.0.0", ("forgotten",))
+
+
+def _noop(it: Standing, argument: str) -> Reply:
+    return Reply(250, "2.0.0", ("ok",))
+
+
+def _vrfy(it: Standing, argument: str) -> Reply:
+    return Reply(252, "2.0.0", ("every mailbox is taken here; send and see",))
+
+
+def _help(it: Standing, argument: str) -> Reply:
+    return Reply(214, "2.0.0", ("commands: " + " ".join(VERBS), "RFC 5321 explains them"))
+
+
+def _quit(it: Standing, argument: str) -> Reply:
+    return Reply(221, "2.0.0", (f"{it.terms.hostname} says goodbye",))
+
+
+def _starttls(it: Standing, argument: str) -> Reply:
+    if it.attempt.facts.tls:
+        raise Refused(503, "5.5.1", "TLS is on already")
+    if not it.terms.starttls:
+        raise Refused(502, "5.5.1", "there is no certificate here")
+    it.next.append(StartTLS())
+    return Reply(220, "2.0.0", ("go on with TLS",))
+
+
+def _auth(it: Standing, argument: str) -> Reply | None:
+    if not it.esmtp:
+        raise Refused(503, "5.5.1", "EHLO comes before AUTH")
+    if it.user:
+        raise Refused(503, "5.5.1", "already logged in")
+    if it.attempt.open:
+        raise Refused(503, "5.5.1", "AUTH comes before MAIL")
+    name, _, initial = argument.partition(" ")
+    offered = _mechanisms(it)
+    if name.upper() in MECHANISMS and name.upper() not in offered:
+        if it.attempt.facts.tls or it.terms.private:
+            raise Refused(504, "5.5.4", "a digest cannot be checked here; there is PLAIN, LOGIN")
+        raise Refused(538, "5.7.11", f"{name.upper()} shows the password: STARTTLS comes first")
+    if name.upper() not in offered:
+        raise Refused(504, "5.5.4", f"no such mechanism; there is {', '.join(offered) or 'none'}")
+    it.login = Login(name.upper(), it.terms.challenge)
+    if not initial:
+        return Reply(334, "", (it.login.challenge(),))
+    return answer(it, initial.strip(" "))
+
+
+def answer(it: Standing, word: str) -> Reply | None:
+    """A line that answers a 334, or an initial response.
+
+    :raises Refused: when it is not what the mechanism asks for.
+    """
+    assert it.login is not None
+    try:
+        it.login.answer(word)
+    except Malformed as error:
+        raise Refused(501, "5.5.2", str(error)) from None
+    except Cancelled:
+        raise Refused(501, "5.0.0", "cancelled, as asked") from None
+    if it.login.claim is None:
+        return Reply(334, "", (it.login.challenge(),))
+    if it.terms.lookup:
+        it.next.append(Check(it.login.claim))
+        return None
+    return logged_in(it)
+
+
+def logged_in(it: Standing) -> Reply:
+    """The claim of the login is right."""
+    assert it.login is not None
+    assert it.login.claim is not None
+    claim, it.login, it.login_failed = it.login.claim, None, False
+    it.user = claim.user
+    it.attempt.facts = replace(
+        it.attempt.facts, auth_mechanism=claim.mechanism, auth_user=claim.user
+    )
+    return Reply(235, "2.7.0", ("logged in",))
+
+
+def _mechanisms(it: Standing) -> list[str]:
+    """What AUTH offers: no password without TLS, and no digest that cannot be checked."""
+    shows = it.attempt.facts.tls or it.terms.private
+    plain = [name for name in MECHANISMS if name != "CRAM-MD5" and shows]
+    return [*plain, *(["CRAM-MD5"] if not it.terms.lookup else [])]
+
+
+_NOTHING = ""
+_ANYTHING = None
+#: Verb: what must stand behind it, and what it does.
+VERBS: dict[str, tuple[str | None, Callable[[Standing, str], Reply | None]]] = {
+    "EHLO": ("and your host's name", _ehlo),
+    "HELO": ("and your host's name", _helo),
+    "STARTTLS": (_NOTHING, _starttls),
+    "AUTH": (f"and a mechanism: {', '.join(MECHANISMS)}", _auth),
+    "MAIL": ("FROM:<name@domain>", _mail),
+    "RCPT": ("TO:<name@domain>", _rcpt),
+    "DATA": (_NOTHING, _data),
+    "RSET": (_NOTHING, _rset),
+    "NOOP": (_ANYTHING, _noop),
+    "VRFY": ("and a name", _vrfy),
+    "HELP": (_ANYTHING, _help),
+    "QUIT": (_NOTHING, _quit),
 }

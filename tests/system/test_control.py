@@ -125,7 +125,7 @@ def routes() -> list[Route]:
 
     makers: list[Any] = [whole.Operating, Udp]
     made = [route for maker in makers for route in maker(None).routes()]
-    return [*made, *Chat(None, None).routes(), *Mail(Path(), None).routes()]  # type: ignore[arg-type]
+    return [*made, *Chat(None, None).routes(), *Mail(None, Path(), None).routes()]  # type: ignore[arg-type]
 
 
 def test_the_openapi_file_and_the_code_name_the_same_operations() -> None:
