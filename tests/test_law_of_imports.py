@@ -34,10 +34,13 @@ GROUND = {
         ),
         *("clockfault", "decisions", "fate", "faults", "grammar", "notation", "profiles"),
         *("shapes", "stages"),
+        *("clocks", "directions", "distribution", "fates", "jitter", "ordering", "proportion"),
+        *("document", "explain", "plot", "report", "runs", "svg"),
     },
     "web": {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
         *("url", "response", "printable", "tally"),
+        *("asking", "charset", "failure", "inflate", "redirect", "resume"),
     },
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
@@ -56,7 +59,10 @@ FIRST = {
         *("batch", "gate", "inputs", "kernel", "operating", "port", "prober", "record"),
         *("reflector", "room", "shelf", "timer"),
     },
-    "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
+    "web": {
+        *("answer", "channel", "client", "files", "journey", "site", "status", "transfer"),
+        *("tree", "trust"),
+    },
     "mail": {
         *("answers", "arrivals", "certificate", "client", "inbox", "logins", "mailbox"),
         *("operating", "queue", "sandbox", "schema", "speech", "stock", "store"),
@@ -84,8 +90,9 @@ WRAPPERS = {
     "click": "cli",
     "prompt_toolkit": "cli",
     "prometheus_client": "web.status",
-    "OpenSSL": "web.client",
     "cryptography": "mail.certificate",
+    "OpenSSL": "web.trust",
+    "service_identity": "web.trust",
 }
 
 
