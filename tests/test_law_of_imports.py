@@ -45,7 +45,7 @@ GROUND = {
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
         *("record", "row", "tally", "transcript", "transparency", "words"),
-        *("accounts", "attempt", "login", "personality", "standing", "verbs"),
+        *("accounts", "attempt", "login", "personality", "standing", "orders"),
         *("cage", "claims", "codes", "labels", "languages", "lint", "markup", "meanings"),
         *("pages", "parts", "phrases", "report", "views", "visitors"),
     },

@@ -12,7 +12,7 @@
 It knows no sockets, no clock of its own and no store: whoever feeds it does what its events ask
 for, and says so: a `Message` is `stored` or has `failed`, a `Check` is `checked`, `StartTLS` has
 `secured`. Until then it is `waiting`: nothing is answered, and what was sent behind waits. No input
-makes it raise; how the bytes were cut makes no difference. What the commands do is in `verbs`.
+makes it raise; how the bytes were cut makes no difference. What the commands do is in `orders`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from netlabsvc.mail import command, verbs
+from netlabsvc.mail import command, orders
 from netlabsvc.mail.attempt import Attempt
 from netlabsvc.mail.command import Refused, Reply
 from netlabsvc.mail.login import MAX_LINE_BYTES
@@ -112,7 +112,7 @@ class Session:
     def stored(self, mail_id: int) -> list[Event]:
         """The message is on disk: answer the final dot, and go on with what came behind it."""
         if self._breaks_off:
-            self.closed = True
+            self.waiting, self.closed = False, True
             return [Close()]
         return self._go_on(self._with_manner(kept(mail_id, PLAIN)))
 
@@ -125,7 +125,7 @@ class Session:
     def checked(self, *, right: bool) -> list[Event]:
         """Who logs in is somebody, or is not."""
         if right:
-            reply = verbs.logged_in(self._standing)
+            reply = orders.logged_in(self._standing)
         else:
             reply = self._refusal("AUTH", Refused(535, "5.7.8", "wrong name or password"))
         return self._go_on(self._say(reply))
@@ -190,9 +190,9 @@ class Session:
         it, attempt = self._standing, self._attempt
         if verb == "MAIL":
             attempt.belongs_to_a_message()
-        unknown = verb not in verbs.VERBS and not answers
+        unknown = verb not in orders.VERBS and not answers
         attempt.heard(self._at_s(), line.rstrip(b"\r\n"), secret=unknown and it.login_failed)
-        if verb in verbs.VERBS and verb != "AUTH":
+        if verb in orders.VERBS and verb != "AUTH":
             it.login_failed = False
         nested, facts = verb == "MAIL" and attempt.open, attempt.facts
         try:
@@ -200,7 +200,7 @@ class Session:
                 raise wrong
             if nested:
                 raise Refused(503, "5.5.1", "there is a sender already; RSET starts again")
-            reply = verbs.answer(it, argument) if answers else verbs.obey(it, verb, argument)
+            reply = orders.answer(it, argument) if answers else orders.obey(it, verb, argument)
         except Refused as refused:
             reply = self._refusal(verb, refused)
         yield from self._answer(verb, reply, nested, facts)
@@ -242,7 +242,7 @@ class Session:
     def _refusal(self, verb: str, refused: Refused) -> Reply:
         """The reply of a refusal: counted, and remembered where it may be what decides."""
         reply, attempt = refused.reply, self._attempt
-        self._tally.count(verb if verb in verbs.VERBS else "other", reply.code)
+        self._tally.count(verb if verb in orders.VERBS else "other", reply.code)
         self._bad_commands += 500 <= reply.code <= 504 or reply.code == 535
         if verb == "AUTH":
             self._standing.login, self._standing.login_failed = None, True

@@ -1,6 +1,6 @@
 """Where a session stands: what holds for it, what has been said so far, what must happen next.
 
-The commands (`verbs`) change it, the stream (`session`) acts on it.
+The commands (`orders`) change it, the stream (`session`) acts on it.
 """
 
 from __future__ import annotations

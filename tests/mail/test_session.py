@@ -25,7 +25,7 @@ def heard(session: Session, data: bytes, cuts: int = 1 << 20) -> list[Event]:
         new = session.feed(data[start : start + cuts])
         while new:
             events += new
-            new = session.stored(7) if session.waiting else []
+            new = session.stored(7) if isinstance(new[-1], Message) else []
     return events
 
 

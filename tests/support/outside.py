@@ -20,6 +20,8 @@ PACKAGES = {
     "openssl": "openssl",
     "socat": "socat",
     "swaks": "swaks",
+    "msmtp": "msmtp",
+    "smtp-source": "postfix",
     "tmux": "tmux",
     "groff": "groff-base",
     "systemd-analyze": "systemd",
@@ -38,7 +40,7 @@ def need(program: str) -> str:
     """
     import pytest
 
-    path = shutil.which(program)
+    path = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     if path is None:
         reason = f"needs {program}: apt-get install {PACKAGES[program]} (or: make outside)"
         if os.environ.get("OUTSIDE") == "require":

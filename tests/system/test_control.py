@@ -75,6 +75,7 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("post", "/v1/chat/desk/take"): {"client": 1},
     ("post", "/v1/chat/command"): {"line": "/mode"},
     ("put", "/v1/udp/impair"): {"faults": "30%"},
+    ("put", "/v1/mail/personality"): {"personality": "greylist"},
     ("post", "/v1/chat/kick"): {"who": "guest1", "reason": "test"},
     ("post", "/v1/shutdown"): {"reason": "test"},
     ("put", "/v1/loglevel"): {"level": "warn"},
