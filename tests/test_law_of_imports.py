@@ -14,7 +14,7 @@ HOUSE = Path(__file__).parent.parent / "netlabsvc"
 
 #: The pure floor: the standard library, the house's `keys`, and the pure floor of the same room.
 GROUND = {
-    "": {"keys", "escape", "metrics", "routes", "state", "times", "toml"},
+    "": {"keys", "escape", "metrics", "reach", "routes", "state", "times", "toml"},
     "chat": {
         *("settings", "message", "text", "telnet", "limits", "turn", "roster", "desk", "hub"),
         *("commands", "member", "bans", "operating", "tally"),
@@ -48,6 +48,8 @@ GROUND = {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
         *("record", "row", "tally", "transcript", "transparency", "words"),
         *("accounts", "attempt", "login", "personality", "standing", "orders"),
+        *("cage", "claims", "codes", "labels", "languages", "lint", "markup", "meanings"),
+        *("pages", "parts", "phrases", "report", "views", "visitors"),
     },
     "control": {"actions", "console", "events", "orders", "router", "tables", "unread"},
 }
@@ -64,8 +66,8 @@ FIRST = {
         *("journey", "trust"),
     },
     "mail": {
-        *("certificate", "client", "inbox", "logins", "mailbox", "operating", "queue"),
-        *("sandbox", "schema", "speech", "stock", "store"),
+        *("answers", "arrivals", "certificate", "client", "inbox", "logins", "mailbox"),
+        *("operating", "queue", "sandbox", "schema", "speech", "stock", "store"),
     },
     "control": {"api", "client", "socket", "stream", "witness"},
 }
@@ -83,7 +85,7 @@ ROOF = {
         "tap",
     }
 }
-HOUSE_GROUND = {"keys", "escape", "metrics", "routes", "state", "times", "toml"}
+HOUSE_GROUND = {"keys", "escape", "metrics", "reach", "routes", "state", "times", "toml"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 #: The one module that may import a third-party package.
 WRAPPERS = {

@@ -6,11 +6,12 @@ The commands (`orders`) change it, the stream (`session`) acts on it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from netlabsvc.mail import attempt
 from netlabsvc.mail.attempt import Attempt
 from netlabsvc.mail.command import Reply
+from netlabsvc.mail.lint import lint
 from netlabsvc.mail.login import Claim, Login
 from netlabsvc.mail.personality import PLAIN, Conduct, Manner, Situation
 from netlabsvc.mail.record import Facts, Record, Verdict
@@ -56,10 +57,12 @@ class Message:
     manner: Manner = PLAIN
 
     def described(self, mail_id: int) -> Record:
-        """The record, once there is an id."""
-        if self.record.verdict is not Verdict.KEPT:
-            return self.record
-        return attempt.answered(self.record, self.at_s, kept(mail_id, self.manner))
+        """The record, once there is an id, with what is wrong with the message."""
+        found = lint(self.data, body_8bit=self.record.body_8bit, wire=self.wire)
+        record = replace(self.record, findings=found)
+        if record.verdict is not Verdict.KEPT:
+            return record
+        return attempt.answered(record, self.at_s, kept(mail_id, self.manner))
 
 
 @dataclass(frozen=True)

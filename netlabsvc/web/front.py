@@ -78,6 +78,7 @@ _ROOMS = (
         "lab, to be looked at.",
     ),
 )
+_INBOX = ' <a href="inbox">The inbox</a> shows it, with every line that was said on the way.'
 _DOORS = {
     "chat.port": _Door(
         "a message is a line",
@@ -93,7 +94,7 @@ _DOORS = {
     "udp.port": _Door(
         "time and echo", ("netlab ping {at}", "echo hello | nc -u -w1 {host} {port}")
     ),
-    "udp.stamp.port": _Door("STAMP, and TWAMP-Light senders", ()),
+    "udp.stamp.port": _Door("STAMP, and TWAMP-Light senders", ("netlab ping --proto stamp {at}",)),
     "udp.irtt.port": _Door("irtt", ("irtt client -i 10ms -d 1s {at}",)),
     "web.port": _Door(
         "this site",
@@ -113,6 +114,7 @@ _DOORS = {
         ),
         ("openssl s_client -quiet -crlf -connect {at}",),
     ),
+    "mail.sandbox.tls_port": _Door("SMTP", (), ("openssl s_client -quiet -crlf -connect {at}",)),
 }
 
 
@@ -136,13 +138,16 @@ unreliable on purpose when you test. Open a terminal and try one.</p>
 """
 
 
-def render(listening: Iterable[Listening], called: str) -> bytes:
+def render(listening: Iterable[Listening], called: str, *, inbox: bool = False) -> bytes:
     """The page.
 
+    :param inbox: whether the mail can be looked at at ``inbox``, below this page.
     :param called: the name or address by which the visitor came here, which stands for a wildcard.
     """
     doors = list(listening)
-    cards = [_card(room, [d for d in doors if _room(d) == room.name], called) for room in _ROOMS]
+    more = {"mail": _INBOX} if inbox else {}
+    rooms = [room._replace(about=room.about + more.get(room.name, "")) for room in _ROOMS]
+    cards = [_card(room, [d for d in doors if _room(d) == room.name], called) for room in rooms]
     off = [room.title for room in _ROOMS if not any(_room(d) == room.name for d in doors)]
     footer = "".join(f"<p>{text}</p>\n" for text in _remarks(doors, off))
     return (

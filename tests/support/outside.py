@@ -30,6 +30,8 @@ PACKAGES = {
     "irtt": "irtt",
     "slowhttptest": "slowhttptest",
     "wrk": "wrk",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
 }
 
 

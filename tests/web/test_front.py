@@ -35,6 +35,13 @@ def test_what_listens_is_shown_with_its_address() -> None:
     assert "Only this machine can connect" in text
 
 
+def test_the_inbox_is_named_where_there_is_one() -> None:
+    """A link to it, unless it is off."""
+    mail = Listening("mail.sandbox.port", "127.0.0.1", 2525, "tcp")
+    assert b'href="inbox"' in render([mail], "lab", inbox=True)
+    assert b'href="inbox"' not in render([mail], "lab")
+
+
 @pytest.mark.parametrize("key", [key for key in KEYS if key.endswith("port")])
 @pytest.mark.parametrize("tls", [False, True])
 def test_every_listener_can_be_shown(key: str, tls: bool) -> None:
