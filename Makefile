@@ -50,6 +50,9 @@ bench: $(VENV)/package $(VENV)/test
 
 outside:
 	$(ROOT) apt-get update -qq
+	# Postfix without a configuration: its package would start a server that listens everywhere.
+	echo 'postfix postfix/main_mailer_type select No configuration' \
+	    | $(ROOT) debconf-set-selections
 	DEBIAN_FRONTEND=noninteractive $(ROOT) apt-get install -y -qq --no-install-recommends \
 	    $$($(PYTHON) tests/support/outside.py)
 

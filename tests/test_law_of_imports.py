@@ -42,6 +42,7 @@ GROUND = {
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
         *("record", "tally", "transcript", "transparency"),
+        *("capabilities", "headers", "login", "mechanisms", "plan", "transaction"),
     },
     "control": {"actions", "console", "events", "orders", "router", "tables", "unread"},
 }
@@ -54,7 +55,10 @@ FIRST = {
         *("reflector", "room", "shelf", "timer"),
     },
     "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
-    "mail": {"store", "stock", "client", "queue", "sandbox", "inbox", "operating"},
+    "mail": {
+        *("store", "stock", "client", "queue", "sandbox", "inbox", "operating"),
+        *("courier", "exchangers", "opening", "speaking", "tls"),
+    },
     "control": {"api", "client", "socket", "stream", "witness"},
 }
 #: Modules that know more than one room.
@@ -73,12 +77,12 @@ ROOF = {
 }
 HOUSE_GROUND = {"keys", "escape", "metrics", "routes", "state", "times", "toml"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
-#: The one module that may import a third-party package.
-WRAPPERS = {
+#: The one module that may import a third-party package, or one of each room.
+WRAPPERS: dict[str, str | tuple[str, ...]] = {
     "click": "cli",
     "prompt_toolkit": "cli",
     "prometheus_client": "web.status",
-    "OpenSSL": "web.client",
+    "OpenSSL": ("web.client", "mail.tls"),
 }
 
 
@@ -137,7 +141,8 @@ def allowed(module: str, target: str) -> bool:
     if top in sys.stdlib_module_names:
         return True
     if top in WRAPPERS:
-        return module == WRAPPERS[top] or room == WRAPPERS[top]
+        wrappers = WRAPPERS[top]
+        return bool({module, room} & set([wrappers] if isinstance(wrappers, str) else wrappers))
     return top in ("twisted", "zope") and mine != "ground"
 
 

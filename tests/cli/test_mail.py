@@ -72,7 +72,7 @@ async def test_the_dialogue_can_be_watched(tmp_path: Path) -> None:
             65,
             "CR at character 2 of the value of Subject",
         ),
-        ((*PLAIN, "--server", "no-such-host.invalid:25"), 68, "host not found"),
+        ((*PLAIN, "--really", "--server", "no-such-host.invalid:25"), 68, "host not found"),
         (PLAIN, 69, "cannot connect: Connection was refused"),
     ],
 )

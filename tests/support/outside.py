@@ -26,6 +26,9 @@ PACKAGES = {
     "systemd-socket-activate": "systemd",
     "bash": "bash",
     "irtt": "irtt",
+    "smtp-sink": "postfix",
+    "postfix": "postfix",
+    "saslpasswd2": "sasl2-bin",
 }
 
 
@@ -36,7 +39,7 @@ def need(program: str) -> str:
     """
     import pytest
 
-    path = shutil.which(program)
+    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
     if path is None:
         reason = f"needs {program}: apt-get install {PACKAGES[program]} (or: make outside)"
         if os.environ.get("OUTSIDE") == "require":
