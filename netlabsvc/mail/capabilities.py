@@ -37,7 +37,7 @@ class Capabilities:
     @property
     def mechanisms(self) -> tuple[str, ...]:
         """The SASL mechanisms of AUTH, in capitals and in the server's order."""
-        return tuple(name.upper() for name in self.offers.get("AUTH", ()))
+        return tuple(dict.fromkeys(name.upper() for name in self.offers.get("AUTH", ())))
 
 
 def parse(text: bytes) -> Capabilities:

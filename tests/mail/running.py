@@ -96,10 +96,12 @@ async def connect(port: int) -> Peer:
 
 
 @asynccontextmanager
-async def listening(*script: Any) -> AsyncIterator[int]:
+async def listening(*script: Any, heard: list[bytes] | None = None) -> AsyncIterator[int]:
     """A server for one connection that plays a script; gives its port.
 
     Bytes are said, text is waited for from the client, None closes.
+
+    :param heard: gets all that the client says.
     """
 
     async def play(peer: Peer) -> None:
@@ -117,6 +119,11 @@ async def listening(*script: Any) -> AsyncIterator[int]:
         def connectionMade(self) -> None:
             peers.append(self)
             Deferred.fromCoroutine(play(self)).addErrback(lambda failure: None)
+
+        def dataReceived(self, data: bytes) -> None:
+            if heard is not None:
+                heard.append(data)
+            super().dataReceived(data)
 
     endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
     port = await endpoint.listen(ProtocolFactory.forProtocol(Playing))
