@@ -195,7 +195,7 @@ _OPTIONS = (
     ),
     click.option(
         "--tls",
-        type=click.Choice([*TlsMode]),
+        type=click.Choice([mode.value for mode in TlsMode]),
         help="By default required with --user, and used where offered; off on loopback.",
     ),
     click.option("--ca", type=_file, metavar="FILE", help="Trust the authorities in this PEM."),
