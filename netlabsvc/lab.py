@@ -17,7 +17,6 @@ from twisted.logger import Logger, globalLogPublisher
 
 from netlabsvc import __version__, activation, listeners, reloading
 from netlabsvc.config import KEYS, Config
-from netlabsvc.connections import Connections
 from netlabsvc.control.events import Journal
 from netlabsvc.control.stream import Streams
 from netlabsvc.control.witness import Witness
@@ -30,9 +29,7 @@ from netlabsvc.routes import Route
 
 
 class Room(Protocol):
-    """What the roof needs of a TCP room's factory, besides that it builds protocols."""
-
-    connections: Connections[Any]
+    """What the roof needs of whatever has connections."""
 
     def drain(self, reason: str = "") -> Deferred[None]:
         """Say goodbye to everyone, and why; fires when the last connection has gone."""
@@ -70,6 +67,8 @@ class Lab(MultiService):
         self.control = ""  # the socket of the control API, where there is one
         self._witness = Witness(self.journal)
         self.routes: list[Route] = []
+        #: What the site shows of other rooms, by the name of its path.
+        self.children: dict[bytes, Any] = {}
         self._rooms: list[Room] = []
         self._closers: list[Callable[[], Deferred[None] | None]] = []
 

@@ -226,6 +226,10 @@ _TRY = {
 }
 
 
+#: A wildcard is no address to connect to; its loopback is.
+_NEAR = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
 def name_of(key: str) -> str:
     """What the listener of a port's key is called: the service, or the one of several in it."""
     section = key.rpartition(".")[0]
@@ -282,6 +286,15 @@ def _name(address: Any) -> str:
     return str(address)
 
 
+def first_address(listeners: Mapping[str, list[Listener]], key: str) -> str:
+    """Where this machine reaches what a port's key opened: ``127.0.0.1:2525``; "" when nowhere."""
+    for listener in listeners.get(key, ()):
+        address = listener.port.getHost()
+        if isinstance(address, IPv4Address | IPv6Address):
+            return host_port(_NEAR.get(address.host, address.host), address.port)
+    return ""
+
+
 def described(listeners: Mapping[str, list[Listener]]) -> Iterable[dict[str, Any]]:
     """For machines: every listener, and the services that have none."""
     for key, opened in listeners.items():
@@ -304,8 +317,7 @@ def described(listeners: Mapping[str, list[Listener]]) -> Iterable[dict[str, Any
 
 def _how_to_try(key: str, address: IPv4Address | IPv6Address, listener: Listener) -> str:
     """Where something listens, and the command that tries it."""
-    # A wildcard is no address to connect to; its loopback is.
-    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
+    near = _NEAR.get(address.host, address.host)
     where = host_port(near, address.port)
     example = _TRY[key][listener.tls].format(host=near, port=address.port, where=where)
     origin = ", a socket of systemd" if listener.inherited else ""

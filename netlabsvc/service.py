@@ -23,8 +23,12 @@ import netlabsvc.chat.room
 import netlabsvc.control.api
 import netlabsvc.control.socket
 import netlabsvc.daemon
+import netlabsvc.mail.answers
+import netlabsvc.mail.arrivals
+import netlabsvc.mail.inbox
 import netlabsvc.mail.operating
 import netlabsvc.mail.sandbox
+import netlabsvc.mail.schema
 import netlabsvc.mail.store
 import netlabsvc.udp.operating
 import netlabsvc.udp.port
@@ -51,12 +55,14 @@ def build(config: Config, reactor: Any, environ: Mapping[str, str]) -> Lab:
     """
     raise_descriptor_limit()
     lab = Lab(config, reactor, Notifier(environ, reactor))
-    builders = {"chat": _chat, "udp": _udp, "web": _web, "mail": _mail}
+    # The site comes last: it shows what the rooms before it have to show.
+    builders = {"chat": _chat, "udp": _udp, "mail": _mail, "web": _web}
     try:
         lab.inherited = activation.inherited(config, environ)
         state_dir = make_state_dir(Path(config.daemon.state_dir))
-        for name in config.daemon.services:
-            builders[name](lab, state_dir)
+        for name, make in builders.items():
+            if name in config.daemon.services:
+                make(lab, state_dir)
         _control(lab, state_dir)
     except StartError:
         lab.stop_listening()
@@ -158,9 +164,10 @@ def _prepare_udp(
 def _web(lab: Lab, state_dir: Path) -> None:
     health = lab.health
     status = netlabsvc.web.status.resources(lab.config.web.status, health.metrics, health.unready)
+    children = {**status, **lab.children}
     root = _web_root(lab, lab.config.web)
     try:
-        site = netlabsvc.web.site.build(root, lab.config.web, status, lab.reactor)
+        site = netlabsvc.web.site.build(root, lab.config.web, children, lab.reactor)
     except OSError as error:
         raise StartError(f"web: cannot serve {root}: {error.strerror}; see --www") from None
 
@@ -186,7 +193,7 @@ def _mail(lab: Lab, state_dir: Path) -> None:
     in_thread = partial(deferToThreadPool, lab.reactor, lab.reactor.getThreadPool())
     try:
         store = netlabsvc.mail.store.Store(state_dir, in_thread)
-    except netlabsvc.mail.store.StoreError as error:
+    except netlabsvc.mail.schema.StoreError as error:
         raise StartError(f"mail: {error}") from None
     lab.close_at_end(store.close)
     name = socket.gethostname()
@@ -196,6 +203,24 @@ def _mail(lab: Lab, state_dir: Path) -> None:
     lab.health.sources.append(sandbox.metrics)
     lab.listen("mail.sandbox", sandbox)
     lab.routes += netlabsvc.mail.operating.Operating(state_dir, in_thread).routes()
+    if lab.config.sandbox.inbox != "off":
+        _inbox(lab, store, state_dir, in_thread)
+
+
+def _inbox(
+    lab: Lab, store: netlabsvc.mail.store.Store, state_dir: Path, in_thread: Callable[..., Any]
+) -> None:
+    """The web inbox, which the site mounts; its streams end before the site waits for them."""
+    arrivals = netlabsvc.mail.arrivals.Arrivals(lab.reactor)
+    smtp = partial(listeners.first_address, lab.listeners, "mail.sandbox.port")
+    answers = netlabsvc.mail.answers.Answers(state_dir, smtp)
+    inbox = netlabsvc.mail.inbox.Inbox(
+        lab.config.sandbox, answers, arrivals, in_thread, secrets.token_urlsafe(16)
+    )
+    store.added.append(inbox.arrived)
+    lab.live.follow("mail.sandbox", lambda settings: partial(inbox.apply, settings))
+    lab.drain_at_end(arrivals)
+    lab.children[b"inbox"] = inbox
 
 
 def _control(lab: Lab, state_dir: Path) -> None:

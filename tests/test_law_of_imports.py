@@ -14,7 +14,7 @@ HOUSE = Path(__file__).parent.parent / "netlabsvc"
 
 #: The pure floor: the standard library, the house's `keys`, and the pure floor of the same room.
 GROUND = {
-    "": {"keys", "escape", "metrics", "routes", "state", "times", "toml"},
+    "": {"keys", "escape", "metrics", "reach", "routes", "state", "times", "toml"},
     "chat": {
         *("settings", "message", "text", "telnet", "limits", "turn", "roster", "desk", "hub"),
         *("commands", "member", "bans", "operating", "tally"),
@@ -41,7 +41,9 @@ GROUND = {
     },
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
-        *("record", "tally", "transcript", "transparency"),
+        *("record", "row", "tally", "transcript", "transparency", "words"),
+        *("cage", "claims", "codes", "labels", "languages", "lint", "markup", "pages"),
+        *("parts", "phrases", "report", "verbs", "views", "visitors"),
         *("capabilities", "headers", "login", "mechanisms", "plan", "transaction"),
     },
     "control": {"actions", "console", "events", "orders", "router", "tables", "unread"},
@@ -56,7 +58,17 @@ FIRST = {
     },
     "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
     "mail": {
-        *("store", "stock", "client", "queue", "sandbox", "inbox", "operating"),
+        "store",
+        "schema",
+        "mailbox",
+        "stock",
+        "client",
+        "queue",
+        "sandbox",
+        "inbox",
+        "answers",
+        "arrivals",
+        "operating",
         *("courier", "exchangers", "opening", "speaking", "tls"),
     },
     "control": {"api", "client", "socket", "stream", "witness"},
@@ -75,13 +87,14 @@ ROOF = {
         "tap",
     }
 }
-HOUSE_GROUND = {"keys", "escape", "metrics", "routes", "state", "times", "toml"}
+HOUSE_GROUND = {"keys", "escape", "metrics", "reach", "routes", "state", "times", "toml"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
 #: The one module that may import a third-party package, or one of each room.
 WRAPPERS: dict[str, str | tuple[str, ...]] = {
     "click": "cli",
     "prompt_toolkit": "cli",
     "prometheus_client": "web.status",
+    "service_identity": "mail.tls",
     "OpenSSL": ("web.client", "mail.tls"),
 }
 

@@ -103,14 +103,15 @@ def mails(them: list[dict[str, Any]]) -> Iterator[str]:
         (
             one["id"],
             clock(one["time"]),
+            one["verdict"],
             one["size"],
-            f"<{one['mail_from']}>",
+            "" if one["mail_from"] is None else f"<{one['mail_from']}>",
             ", ".join(one["rcpt_to"]),
             one["subject"],
         )
         for one in them
     ]
-    yield from table(("id", "time", "bytes", "from", "to", "subject"), rows)
+    yield from table(("id", "time", "verdict", "bytes", "from", "to", "subject"), rows)
 
 
 def changes(them: dict[str, list[dict[str, str]]]) -> Iterator[str]:

@@ -13,7 +13,9 @@ from pathlib import Path
 import click
 
 from netlabsvc.mail import reading
-from netlabsvc.mail.store import Entry, Mailbox, StoreError
+from netlabsvc.mail.mailbox import Entry, Mailbox
+from netlabsvc.mail.record import Verdict
+from netlabsvc.mail.schema import StoreError
 from netlabsvc.mail.text import shown_line
 from netlabsvc.state import state_directory
 
@@ -57,7 +59,7 @@ def list_mails(as_json: bool, limit: int, directory: Path) -> None:
     """
     try:
         with _mailbox(directory) as mailbox:
-            entries = mailbox.entries(limit)
+            entries = mailbox.page(limit=limit)
     except _NothingYet:
         entries = []
     if as_json:
@@ -86,7 +88,7 @@ def show(mail_id: int, directory: Path) -> None:
     for name, value in (
         ("Mail", f"{entry.id}, {entry.size} bytes, {_time(entry).astimezone():%Y-%m-%d %H:%M:%S}"),
         ("Peer", f"{entry.peer}, calls itself {entry.hello}"),
-        ("Envelope from", f"<{entry.mail_from}>"),
+        ("Envelope from", _path(entry.mail_from)),
         ("Envelope to", ", ".join(f"<{path}>" for path in entry.rcpt_to)),
     ):
         click.echo(f"{name + ':':<15}{shown_line(value)}")
@@ -133,6 +135,11 @@ def _time(entry: Entry) -> datetime:
 
 
 def _row(entry: Entry) -> str:
-    path = shown_line(f"<{entry.mail_from}> to {', '.join(entry.rcpt_to)}")
+    path = shown_line(f"{_path(entry.mail_from)} to {', '.join(entry.rcpt_to)}")
     when = f"{_time(entry).astimezone():%Y-%m-%d %H:%M:%S}"
-    return f"{entry.id:>5}  {when}  {entry.size:>8}  {path}  {entry.subject}"
+    what = entry.subject if entry.verdict is Verdict.KEPT else shown_line(entry.reply)
+    return f"{entry.id:>5}  {when}  {entry.verdict:<9}  {entry.size:>8}  {path}  {what}"
+
+
+def _path(mail_from: str | None) -> str:
+    return "no sender" if mail_from is None else f"<{mail_from}>"

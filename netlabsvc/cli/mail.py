@@ -15,10 +15,12 @@ from netlabsvc.cli.mail_server import SANDBOX, STATUS, Command, Failure, Server,
 from netlabsvc.cli.mail_show import Dialogue, Enter, Explain, report, report_load
 from netlabsvc.cli.mail_trip import Exchange, by_exchangers, many, once
 from netlabsvc.cli.run import run
+from netlabsvc.mail import phrases
 from netlabsvc.mail.address import AddressError, is_loopback
 from netlabsvc.mail.delivery import Ending, Outgoing, Stage
 from netlabsvc.mail.message import MessageError
 from netlabsvc.mail.plan import Plan, Stop
+from netlabsvc.mail.transcript import Line
 
 #: The words of --quit-after; and those that only --drop-after knows, QUIT being no answer there.
 STAGES = {
@@ -207,4 +209,11 @@ def _enter(reactor: Any, stack: ExitStack) -> Any:
 
 
 def _meanings(lang: str) -> Explain:
-    raise NotImplementedError
+    """What each line means, said from the state that the lines before it have left."""
+    state = phrases.State()
+
+    def meaning(line: Line) -> str:
+        told = phrases.note(line.side, line.text, state)
+        return told.zh if lang == "zh" else told.en
+
+    return meaning

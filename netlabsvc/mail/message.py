@@ -77,19 +77,27 @@ def compose(
     if "message-id" not in names:
         domain = str(message["From"] or "").rpartition("@")[2].rstrip("> ")
         _add(message, "Message-ID", message_id(domain or "localhost", now, random))
+    return bytes(message).removesuffix(b"\r\n") + bytes(_content(body, html, attachments, random))
+
+
+def _content(
+    body: str, html: str | None, attachments: Iterable[Attachment], random: Random
+) -> EmailMessage:
+    """What is below the headers, in ASCII even where those are not."""
+    content = EmailMessage(policy=_ASCII)
     try:
-        message.set_content(body)
+        content.set_content(body)
         if html is not None:
-            message.add_alternative(html, subtype="html")
+            content.add_alternative(html, subtype="html")
     except UnicodeEncodeError as error:
         raise MessageError(f"the body is no text at character {error.start + 1}") from None
     for attachment in attachments:
         _check_value("the name of an attachment", attachment.name)
         main, sub = attachment.type
-        # With bytes the name is written as RFC 2231 wants it: filename*=utf-8''...
-        message.add_attachment(attachment.content, main, sub, filename=attachment.name)
-    _set_boundaries(message, random)
-    return message.as_bytes()
+        # A name beyond ASCII is written as in RFC 2231: filename*=utf-8''...
+        content.add_attachment(attachment.content, main, sub, filename=attachment.name)
+    _set_boundaries(content, random)
+    return content
 
 
 def _international(value: str) -> bool:

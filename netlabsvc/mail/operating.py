@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from twisted.internet.defer import Deferred
 
-from netlabsvc.mail.store import Entry, Mailbox
+from netlabsvc.mail.mailbox import Entry, Mailbox
 from netlabsvc.routes import Json, Route, Rule
 
 
@@ -32,4 +32,4 @@ class Operating:
 
     def _entries(self, limit: int) -> list[Entry]:
         with Mailbox(self._directory) as mailbox:
-            return mailbox.entries(limit)
+            return mailbox.page(limit=limit)

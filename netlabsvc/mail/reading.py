@@ -6,6 +6,7 @@ Nothing of it raises, and nothing of it is repaired in the store, which has the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from email.errors import HeaderParseError
 from email.header import decode_header
@@ -26,28 +27,32 @@ class _AsTheyCame(Compat32):
         return value
 
 
-_PARSER = BytesParser(policy=_AsTheyCame())
+PARSER = BytesParser(policy=_AsTheyCame())
 
 
-def subject(head: bytes) -> str:
-    """The subject, decoded and as one line, of a message or its first `HEAD_BYTES`."""
-    end = head.find(b"\r\n\r\n")
-    message = _PARSER.parsebytes(head[: end if end >= 0 else None], headersonly=True)
-    return _header(message.get("Subject", ""))
+def header(head: bytes, name: bytes) -> str:
+    """The first header of a name (in lower case), decoded and as one line; "" without one.
+
+    :param head: the headers, without the blank line behind them.
+    """
+    field = re.search(rb"(?im)^" + name + rb"[ \t]*:((?:[^\n]|\n[ \t])*)", head)
+    return decoded_header(field[1].decode("utf-8", "surrogateescape")) if field else ""
 
 
 def readable(data: bytes) -> str:
     """The headers and the texts of a message; other parts by their type and size."""
     try:
-        message = _PARSER.parsebytes(data)
-        headers = [f"{shown_line(name)}: {_header(value)}" for name, value in message.items()]
+        message = PARSER.parsebytes(data)
+        headers = [
+            f"{shown_line(name)}: {decoded_header(value)}" for name, value in message.items()
+        ]
         return "\n".join([*headers, "", *_texts(message)])
     except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
         # email.parser has no list of what it raises for a hostile message.
         return shown(data.decode("utf-8", "backslashreplace").replace("\r\n", "\n"))
 
 
-def _header(value: str) -> str:
+def decoded_header(value: str) -> str:
     """A header's text: encoded words decoded (RFC 2047), folded lines joined."""
     raw = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     unfolded = " ".join(raw.split())
@@ -62,7 +67,7 @@ def _word(word: bytes | str, charset: str | None) -> str:
     if isinstance(word, str):
         return word
     # Beside an encoded word, decode_header encodes the plain ones in this way.
-    return _decode(word, charset or "raw-unicode-escape")
+    return decoded(word, charset or "raw-unicode-escape")
 
 
 def _texts(message: Message) -> Iterator[str]:
@@ -72,13 +77,13 @@ def _texts(message: Message) -> Iterator[str]:
         payload = part.get_payload(decode=True)
         content = payload if isinstance(payload, bytes) else b""
         if part.get_content_maintype() == "text":
-            text = _decode(content, part.get_content_charset())
+            text = decoded(content, part.get_content_charset())
             yield shown(text.replace("\r\n", "\n"))
         else:
             yield f"[{shown_line(part.get_content_type())}, {len(content)} bytes]"
 
 
-def _decode(data: bytes, charset: str | None) -> str:
+def decoded(data: bytes, charset: str | None) -> str:
     try:
         return data.decode(charset or "utf-8")
     except (ValueError, LookupError):

@@ -7,6 +7,8 @@ what is said, and a `Store`, which keeps the mail. SMTP itself is not known here
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -28,6 +30,7 @@ from zope.interface import implementer
 from netlabsvc.connections import Connections, peer_name
 from netlabsvc.mail.address import is_domain
 from netlabsvc.mail.command import Reply
+from netlabsvc.mail.record import Answered, Facts, Record
 from netlabsvc.mail.session import Close, Event, Message, Session
 from netlabsvc.mail.settings import Sandbox
 from netlabsvc.mail.store import Mail, Store
@@ -158,12 +161,21 @@ class Connection(Protocol, TimeoutMixin):
 
     def _keep(self, message: Message) -> None:
         self._read_or_not()
-        mail = Mail(self._sandbox.reactor.seconds(), self._peer, message.envelope, message.data)
-        kept = self._sandbox.store.add(mail)
-        kept.addCallbacks(self._kept, self._not_kept, callbackArgs=(mail,))
+        envelope, now_s = message.envelope, self._sandbox.reactor.seconds()
+        record = Record(
+            now_s,
+            Facts(self._peer, envelope.hello, envelope.esmtp),
+            envelope.mail_from,
+            tuple(Answered(path, 250, "2.1.5 recipient ok") for path in envelope.rcpt_to),
+            envelope.parameters.body_8bit,
+            envelope.parameters.smtputf8,
+            size_bytes=len(message.data),
+        )
+        kept = self._sandbox.store.add(Mail(partial(_numbered, record), message.data))
+        kept.addCallbacks(self._kept, self._not_kept, callbackArgs=(message,))
         kept.addErrback(lambda failure: log.failure("mail {peer}", failure, peer=self._peer))
 
-    def _kept(self, mail_id: int, mail: Mail) -> None:
+    def _kept(self, mail_id: int, mail: Message) -> None:
         self._mails += 1
         self._tally.messages[Outcome.KEPT] += 1
         self._tally.kept_bytes += len(mail.data)
@@ -203,6 +215,10 @@ class Connection(Protocol, TimeoutMixin):
         else:
             self.transport.resumeProducing()
             self.transport.loseWriteConnection()
+
+
+def _numbered(record: Record, mail_id: int) -> Record:
+    return replace(record, reply=f"250 2.0.0 kept as {mail_id}")
 
 
 class Factory(ServerFactory):

@@ -32,3 +32,11 @@ class Sandbox:
     idle_s: float = key(
         300.0, "longest wait for a client's next bytes", unit="s", bounds=(1, 3600), live=True
     )
+    inbox: str = key(
+        "loopback",
+        "who may read the web inbox: only this machine, all, or off: nobody",
+        one_of=("loopback", "all", "off"),
+    )
+    inbox_hosts: tuple[str, ...] = key(
+        (), "names of this machine that a browser may use for the web inbox", live=True
+    )

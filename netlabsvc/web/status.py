@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
-from ipaddress import IPv6Address, ip_address
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -24,6 +23,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from netlabsvc.metrics import Metric
+from netlabsvc.reach import may_read
 from netlabsvc.web import pages
 from netlabsvc.web.answer import answer, answer_error
 
@@ -53,22 +53,6 @@ def resources(
         b"healthz": Line(status, lambda: (HTTPStatus.OK, "ok")),
         b"readyz": Line(status, ready),
     }
-
-
-def may_read(status: str, host: str | None) -> bool:
-    """Whether a peer gets an answer.
-
-    :param host: its address; None on a Unix socket, which only this machine can open.
-    """
-    if status == "all" or host is None:
-        return True
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped.is_loopback
-    return address.is_loopback
 
 
 class _Leaf(Resource):

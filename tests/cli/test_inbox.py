@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 
 from click.testing import CliRunner, Result
-from twisted.internet.defer import execute
 
+from mail.keeping import fill, mail
 from netlabsvc.cli.inbox import command
-from netlabsvc.mail.command import Parameters
-from netlabsvc.mail.session import Envelope
-from netlabsvc.mail.store import FILE, Mail, Store
+from netlabsvc.mail.record import Answered
+from netlabsvc.mail.schema import FILE
 
 DATA = b"Subject: =?utf-8?b?5L2g5aW9?=\r\n\r\nhi \x1b[2J\r\n"
 
@@ -22,18 +21,16 @@ def inbox(*arguments: object, **environment: str) -> Result:
 
 def kept(directory: Path, count: int) -> Path:
     """A state directory with mails."""
-    store = Store(directory, execute)
-    envelope = Envelope("me", True, "ada@lab", Parameters(), ("bob@lab", "eve@lab"))
-    for number in range(count):
-        store.add(Mail(1_700_000_000.5 + number, "127.0.0.1:4000", envelope, DATA))
-    store.close()
+    to = (Answered("bob@lab", 250, ""), Answered("eve@lab", 250, ""))
+    times = (1_700_000_000.5 + number for number in range(count))
+    fill(directory, *(mail(DATA, time_s=time_s, recipients=to) for time_s in times))
     return directory
 
 
 def test_the_list_as_json(tmp_path: Path) -> None:
     """Programs get objects, the newest first, as many as they asked for."""
     result = inbox("list", "--json", "--limit", 2, "--state-dir", kept(tmp_path, 3))
-    assert [mail["id"] for mail in json.loads(result.stdout)] == [3, 2]
+    assert [one["id"] for one in json.loads(result.stdout)] == [3, 2]
     assert json.loads(result.stdout)[1] == {
         "id": 2,
         "time": "2023-11-14T22:13:21.500Z",
@@ -41,6 +38,7 @@ def test_the_list_as_json(tmp_path: Path) -> None:
         "rcpt_to": ["bob@lab", "eve@lab"],
         "subject": "你好",
         "size": len(DATA),
+        "verdict": "kept",
     }
 
 

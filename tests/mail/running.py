@@ -17,9 +17,10 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
+from netlabsvc.mail.mailbox import Mailbox
 from netlabsvc.mail.sandbox import Factory
 from netlabsvc.mail.settings import Sandbox
-from netlabsvc.mail.store import Mailbox, Store
+from netlabsvc.mail.store import Store
 
 reactor: Any = default_reactor
 
@@ -35,7 +36,7 @@ class Running:
     def messages(self) -> list[bytes]:
         """All messages in the store, the oldest first."""
         with Mailbox(self.directory) as mailbox:
-            return [mailbox.source(entry.id) for entry in reversed(mailbox.entries(1000))]
+            return [mailbox.source(entry.id) for entry in reversed(mailbox.page(limit=1000))]
 
 
 @asynccontextmanager

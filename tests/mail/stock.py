@@ -24,7 +24,7 @@ class StockClient(ESMTPClient):
 
     def getMailFrom(self) -> str | None:
         mail, self.mail = self.mail, None
-        return mail and mail.mail_from
+        return mail.mail_from if mail else None
 
     def getMailTo(self) -> list[str]:
         return list(self.recipients)

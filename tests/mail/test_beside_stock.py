@@ -181,7 +181,15 @@ async def test_after_535_the_next_mechanism() -> None:
     assert b"AUTH PLAIN" not in fed(client, b"220 a\r\n", AUTH, *no).value()
     twice = fed(logging_in("PLAIN"), b"220 a\r\n", AUTH, b"535 no\r\n").value()
     assert twice.count(b"AUTH PLAIN") == 2
-    script = (b"220 a\r\n", "EHLO", AUTH, "AUTH CRAM-MD5\r\n", no[0], "\r\n", no[1])
+    script: tuple[Any, ...] = (
+        b"220 a\r\n",
+        "EHLO",
+        AUTH,
+        "AUTH CRAM-MD5\r\n",
+        no[0],
+        "\r\n",
+        no[1],
+    )
     script += ("AUTH PLAIN", "\r\n", b"535 no\r\n", "QUIT\r\n", None)
     async with listening(*script) as port:
         result = await ours(port, credentials=Credentials("ada", "hunter22"))
@@ -201,7 +209,7 @@ def test_credentials_in_clear() -> None:
 def test_addresses_are_sent_as_they_are_or_not_at_all(sender: str) -> None:
     """The stock client makes another mailbox of them; ours refuses them by name."""
     client = StockClient(MAIL)
-    client.mail = type("Mail", (), {"mail_from": sender})()  # type: ignore[assignment]
+    client.mail = type("Mail", (), {"mail_from": sender})()
     said = fed(client, b"220 a\r\n", OK).value()
     assert b"MAIL FROM:<" in said
     assert f"<{sender}>\r\n".encode() not in said
@@ -241,7 +249,7 @@ async def test_extensions(tmp_path: Path) -> None:
 def test_replies_without_end() -> None:
     """The stock client reads on for ever, each line giving more time; ours has limits for both."""
     clock, client = Clock(), StockClient(MAIL)
-    client.timeout, client.callLater = 5, clock.callLater
+    vars(client).update(timeout=5, callLater=clock.callLater)
     transport = fed(client)
     for _ in range(200):
         client.dataReceived(b"220-more\r\n")
@@ -271,7 +279,7 @@ def test_a_host_with_a_name_beyond_ascii() -> None:
 async def test_small_writes_do_not_wait(tmp_path: Path) -> None:
     """Without TCP_NODELAY, which the stock client leaves unset, each mail waits for an ACK."""
     async with sandbox(tmp_path) as running:
-        client = await stock(running.port)
+        client: Any = await stock(running.port)
         assert not client.transport.getTcpNoDelay()
         client.transport.abortConnection()
         mine = Client(reactor, Plan(hello="me"), Random(1))

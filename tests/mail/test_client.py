@@ -20,8 +20,8 @@ from mail.running import listening, reactor, sandbox
 from netlabsvc.mail import client
 from netlabsvc.mail.courier import deliver
 from netlabsvc.mail.delivery import Ending, Outgoing, Result, Stage
+from netlabsvc.mail.mailbox import Mailbox
 from netlabsvc.mail.plan import Deadlines, Plan
-from netlabsvc.mail.store import Mailbox
 from netlabsvc.mail.transcript import Line
 
 MAIL = Outgoing("ada@lab", ("bob@lab",), b"Subject: hi\r\n\r\n.hello\r\n")

@@ -16,7 +16,6 @@ from netlabsvc.mail.courier import Courier, deliver
 from netlabsvc.mail.delivery import Ending, Outgoing, Result, Stage
 from netlabsvc.mail.login import Credentials
 from netlabsvc.mail.plan import Deadlines, Plan, Stop, TlsMode
-from netlabsvc.mail.store import Mailbox
 from netlabsvc.mail.tls import Trust
 from netlabsvc.mail.transcript import Line
 
@@ -98,7 +97,8 @@ async def test_a_login_that_goes_wrong(script: tuple[Any, ...], ending: int, cau
 @pytest_twisted.ensureDeferred
 async def test_a_server_that_repeats_the_password() -> None:
     """It stands neither in the dialogue, nor in the result, in any form it was said in."""
-    script = (b"220 a\r\n", "EHLO", b"250-lab\r\n250 AUTH PLAIN LOGIN\r\n", "AUTH PLAIN")
+    offer = b"250-lab\r\n250 AUTH PLAIN LOGIN\r\n"
+    script: tuple[Any, ...] = (b"220 a\r\n", "EHLO", offer, "AUTH PLAIN")
     script += (f"535 AGFkYQBjb3JyZWN0LWhvcnNl {SECRET} is wrong\r\n".encode(), "AUTH LOGIN\r\n")
     script += (b"334 VXNlcm5hbWU6\r\n", "\r\n", b"334 UGFzc3dvcmQ6\r\n", "Y29ycmVjdC1ob3JzZQ==\r\n")
     script += (b"535-Y29ycmVjdC1ob3JzZQ==\r\n535 no\r\n", "QUIT", None)
@@ -179,8 +179,7 @@ async def test_many_mails_over_one_connection(tmp_path: Path, pipelining: bool) 
         await courier.close()
         assert [int(ending) for ending in endings] == [0, 69, 0, 0]
         assert len(running.messages()) == 3
-        with Mailbox(tmp_path) as mailbox:
-            assert len({entry.peer for entry in mailbox.entries(10)}) == 1
+        assert running.factory.tally.connections == 1
 
 
 @pytest.mark.parametrize(
@@ -188,7 +187,7 @@ async def test_many_mails_over_one_connection(tmp_path: Path, pipelining: bool) 
     [
         ((b"553 you\r\n503 a\r\n503 b\r\n503 c\r\n",), 69, "MAIL refused: 553 you"),
         ((b"250 a\r\n550 b\r\n550 c\r\n554 d\r\n",), 67, "no recipient was accepted: 550 c"),
-        ((b"250 a\r\n550 b\r\n550 c\r\n354 d\r\n", "\r\n.\r\n", b"554 e\r\n"), 67, "550 c"),
+        ((b"250 a\r\n550 b\r\n550 c\r\n354 d\r\n", ".\r\n", b"554 e\r\n"), 67, "550 c"),
         ((b"553 you\r\n503 a\r\n503 b\r\n354 c\r\n",), 69, "553 you"),
         ((b"250 a\r\n421 bye\r\n",), 75, "421 bye"),
         ((b"250 a\r\n550 b\r\n250 c\r\n354 d\r\n", "\r\n.\r\n", b"250 e\r\n"), 3, "eve@lab"),

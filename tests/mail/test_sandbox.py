@@ -15,9 +15,9 @@ from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
 
 from mail.running import connect, reactor, sandbox
+from netlabsvc.mail.mailbox import Mailbox
 from netlabsvc.mail.sandbox import Factory
 from netlabsvc.mail.settings import Sandbox
-from netlabsvc.mail.store import Mailbox
 from support.outside import need
 
 START = b"EHLO me\r\nMAIL FROM:<ada@lab>\r\nRCPT TO:<bob@lab>\r\nDATA\r\n"
@@ -78,7 +78,7 @@ async def test_smtplib_delivers(tmp_path: Path) -> None:
     async with sandbox(tmp_path) as running:
         await deferToThread(deliver, running.port)
         with Mailbox(tmp_path) as mailbox:
-            entries = mailbox.entries(1000)
+            entries = mailbox.page(limit=1000)
         assert [entry.subject for entry in reversed(entries)] == [*map(str, range(20)), "你好"]
         assert entries[0].mail_from == "小明@例子.中国"
 

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from base64 import b64encode
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, execute
 
-from netlabsvc.mail.command import Parameters
-from netlabsvc.mail.session import Envelope
-from netlabsvc.mail.store import FILE, Entry, Mail, Mailbox, Store, StoreError
-
-ENVELOPE = Envelope("me", True, "ada@lab", Parameters(), ("bob@lab", "小@例"))
-
-
-def mail(data: bytes) -> Mail:
-    return Mail(1.5, "127.0.0.1:4000", ENVELOPE, data)
+from mail.keeping import RECORD, REFUSED, fill, mail
+from netlabsvc.mail.mailbox import Counts, Entry, Mailbox
+from netlabsvc.mail.record import Verdict
+from netlabsvc.mail.schema import FILE, StoreError
+from netlabsvc.mail.store import Bounds, Store
 
 
 class Elsewhere:
     """Stands for a slow disk: work is done when the test says so."""
 
     def __init__(self) -> None:
-        self.todo: list[tuple[Callable[[], list[int]], Deferred[list[int]]]] = []
+        self.todo: list[tuple[Callable[[], Any], Deferred[Any]]] = []
 
-    def __call__(self, work: Callable[[], list[int]]) -> Deferred[list[int]]:
-        done: Deferred[list[int]] = Deferred()
+    def __call__(self, work: Callable[[], Any]) -> Deferred[Any]:
+        done: Deferred[Any] = Deferred()
         self.todo.append((work, done))
         return done
 
@@ -37,32 +37,132 @@ class Elsewhere:
         execute(work).chainDeferred(done)
 
 
-def test_a_mail_is_kept_byte_for_byte_and_its_envelope_apart(tmp_path: Path) -> None:
+def test_a_mail_is_kept_byte_for_byte_and_its_record_apart(tmp_path: Path) -> None:
     """What one reads is what was sent, NUL and bare CR included; the subject is decoded."""
-    data = b"Subject: =?utf-8?q?h=C3=A9?=\r\n\r\n\0\r\xff\n.\r\n"
-    store, ids = Store(tmp_path, execute), list[int]()
+    data = b"Subject: =?utf-8?q?h=C3=A9?=\r\nFrom: x@y\r\n\r\n\0\r\xff\n.\r\n"
+    store, ids, told = Store(tmp_path, execute), list[int](), list[Entry]()
+    store.added.append(told.append)
     store.add(mail(data)).addCallback(ids.append)
     with Mailbox(tmp_path) as mailbox:
         expected = Entry(
-            *(1, 1.5, "127.0.0.1:4000", "me", "ada@lab", ("bob@lab", "小@例"), len(data), "hé")
+            *(1, 1.5, Verdict.KEPT, "127.0.0.1:4000", "me", "ada@lab", ("bob@lab", "小@例")),
+            *("hé", "x@y", len(data), "250 2.0.0 kept as 1"),
         )
         assert ids == [1]
-        assert mailbox.entries(10) == [expected]
+        assert mailbox.page() == told == [expected]
         assert mailbox.entry(1) == expected
         assert mailbox.source(1) == data
+        sized = replace(RECORD, size_bytes=len(data), reply="250 2.0.0 kept as 1")
+        assert mailbox.record(1) == sized
 
 
-def test_the_newest_come_first_and_as_many_as_asked_for(tmp_path: Path) -> None:
-    """A limit cuts off the oldest."""
-    store = Store(tmp_path, execute)
-    for number in range(5):
-        store.add(mail(b"%d" % number))
-    store.close()
+def test_a_refused_attempt_has_a_record_and_no_source(tmp_path: Path) -> None:
+    """It stands in the list with whom it was meant for, and the reply that decided."""
+    fill(tmp_path, mail(None, REFUSED), mail(None, REFUSED, mail_from=None, recipients=()))
     with Mailbox(tmp_path) as mailbox:
-        assert [entry.id for entry in mailbox.entries(3)] == [5, 4, 3]
-        for missing in (mailbox.entry, mailbox.source):
+        nobody, attempt = mailbox.page()
+        assert (nobody.mail_from, nobody.rcpt_to) == (None, ())
+        assert (attempt.rcpt_to, attempt.verdict) == (("eve@lab",), "refused")
+        assert attempt.reply == "550 5.1.1 nobody"
+        assert mailbox.record(1) == REFUSED
+        with pytest.raises(KeyError):
+            mailbox.source(1)
+
+
+def test_pages_follow_each_other(tmp_path: Path) -> None:
+    """The newest first, as many as asked for, older than the last one seen."""
+    fill(tmp_path, *(mail(b"%d" % number) for number in range(5)))
+    with Mailbox(tmp_path) as mailbox:
+        assert [entry.id for entry in mailbox.page(limit=3)] == [5, 4, 3]
+        assert [entry.id for entry in mailbox.page(before_id=3)] == [2, 1]
+        assert [entry.id for entry in mailbox.page(after_id=3)] == [5, 4]
+        for missing in (mailbox.entry, mailbox.source, mailbox.record):
             with pytest.raises(KeyError):
                 missing(99)
+
+
+def test_the_search_finds_words_wherever_they_are(tmp_path: Path) -> None:
+    """Addresses, From, subject, text, encoded and Chinese ones; all words, in either case."""
+    encoded = b"Content-Transfer-Encoding: base64\r\n\r\n" + b64encode("四十二".encode())
+    fill(
+        tmp_path,
+        mail(b"From: Ada L <x@y>\r\nSubject: =?utf-8?b?5L2g5aW9?= exam\r\n\r\nthe ANSWER"),
+        mail(encoded, mail_from="eve@lab"),
+    )
+    with Mailbox(tmp_path) as mailbox:
+        found = {
+            word: [entry.id for entry in mailbox.page(search=word)]
+            for word in ("ada", "answer EXAM", "你好", "小@", "四十二", "EVE@", "answer eve", "%")
+        }
+    assert list(found.values()) == [[1], [1], [1], [2, 1], [2], [2], [], []]
+
+
+def test_the_oldest_go_when_there_is_too_much(tmp_path: Path) -> None:
+    """By number, by bytes, by age; the newest stays, however large it is; the file is reused."""
+    store = Store(tmp_path, execute, Bounds(mails=3))
+    with Mailbox(tmp_path) as mailbox:
+        for number in range(9):
+            store.add(mail(b"x" * 100_000, time_s=86400.0 * number))
+        assert [entry.id for entry in mailbox.page()] == [9, 8, 7]
+        assert (tmp_path / FILE).stat().st_size < 1_000_000
+        store.bounds = Bounds(bytes=250_000)
+        store.add(mail(b"x" * 100_000, time_s=86400.0 * 9))
+        assert [entry.id for entry in mailbox.page()] == [10, 9]
+        store.add(mail(b"x" * 300_000, time_s=86400.0 * 9))
+        assert [entry.id for entry in mailbox.page()] == [11]
+        store.bounds = Bounds(days=1.5)
+        store.add(mail(b"x", time_s=86400.0 * 10))
+        assert [entry.id for entry in mailbox.page()] == [12, 11]
+        store.add(mail(b"x", time_s=86400.0 * 20))
+        assert [entry.id for entry in mailbox.page()] == [13]
+        assert mailbox.counts().mails == 1
+
+
+def test_removing_while_the_store_is_open(tmp_path: Path) -> None:
+    """What was removed is gone with its bytes; the file shrinks, ids are not given again."""
+    store, ids = Store(tmp_path, execute), list[int]()
+    for _ in range(20):
+        store.add(mail(b"x" * 100_000))
+    with Mailbox(tmp_path) as mailbox:
+        assert mailbox.remove([99, *range(2, 21)]) == 19
+        assert [entry.id for entry in mailbox.page()] == [1]
+        with pytest.raises(KeyError):
+            mailbox.source(20)
+        assert mailbox.remove([1]) == 1
+        assert mailbox.counts() == Counts(0, 0)
+    store.add(mail(b"x")).addCallback(ids.append)
+    assert ids == [21]
+    store.close()
+    assert (tmp_path / FILE).stat().st_size < 1_500_000
+
+
+VERSION_1 = """
+CREATE TABLE mail (id INTEGER PRIMARY KEY AUTOINCREMENT, time_s REAL, peer TEXT, hello TEXT,
+    esmtp INTEGER, mail_from TEXT, rcpt_to TEXT, body_8bit INTEGER, smtputf8 INTEGER, size INTEGER);
+CREATE TABLE message (mail_id INTEGER PRIMARY KEY REFERENCES mail (id) ON DELETE CASCADE,
+    data BLOB NOT NULL);
+INSERT INTO mail VALUES (7, 1.5, 'p', 'me', 1, 'a@b', '["c@d"]', 1, 0, 14);
+INSERT INTO message VALUES (7, x'5375626a6563743a2068690d0a0d0a');
+PRAGMA user_version=1;
+"""
+
+
+@pytest.mark.parametrize("opened", [lambda path: Store(path, execute), Mailbox])
+def test_a_store_of_version_1_is_brought_up_to_date(opened: Any, tmp_path: Path) -> None:
+    """Whoever opens it first, its mails are there, byte for byte, and numbers go on."""
+    with closing(sqlite3.connect(tmp_path / FILE)) as old:
+        old.executescript(VERSION_1)
+    opened(tmp_path)
+    with Mailbox(tmp_path) as mailbox:
+        (entry,) = mailbox.page(search="HI")
+        assert (entry.id, entry.subject, entry.rcpt_to) == (7, "hi", ("c@d",))
+        assert mailbox.source(7) == b"Subject: hi\r\n\r\n"
+        record = mailbox.record(7)
+        assert (record.reply, record.body_8bit) == ("250 2.0.0 kept as 7", True)
+        assert mailbox.counts().mails == 1
+    store, ids = Store(tmp_path, execute), list[int]()
+    store.add(mail(b"x")).addCallback(ids.append)
+    assert ids == [8]
 
 
 def test_what_comes_during_a_commit_shares_the_next(tmp_path: Path) -> None:
@@ -89,7 +189,7 @@ def test_a_mail_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
     assert len(failures) == 1
     store.add(mail(b"small"))
     with Mailbox(tmp_path) as mailbox:
-        assert [entry.size for entry in mailbox.entries(9)] == [5]
+        assert [entry.size for entry in mailbox.page()] == [5]
 
 
 def test_a_newer_or_foreign_file_is_left_alone(tmp_path: Path) -> None:

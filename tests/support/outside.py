@@ -29,6 +29,8 @@ PACKAGES = {
     "smtp-sink": "postfix",
     "postfix": "postfix",
     "saslpasswd2": "sasl2-bin",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
 }
 
 

@@ -127,7 +127,7 @@ def aiosmtpd(
     if files:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(files[1], files[0])
-    tls = {"ssl_context": context} if implicit else {"tls_context": context}
+    tls: dict[str, Any] = {"ssl_context": context} if implicit else {"tls_context": context}
     controller = _Here(
         kept, hostname="127.0.0.1", port=port, authenticator=_authenticate, **tls, **options
     )

@@ -19,7 +19,7 @@ LOGIN = ("--user", USER)
 @pytest.mark.parametrize(
     ("options", "status", "cause"),
     [
-        (("-f", "MAIL", "-b", "553 5.7.1 not yours"), 69, "MAIL refused: 553"),
+        (("-f", "MAIL", "-B", "553 5.7.1 not yours"), 69, "MAIL refused: 553"),
         (("-r", "RCPT"), 75, "no recipient was accepted: 4"),
         (("-r", "MAIL"), 75, "MAIL refused: 4"),
         (("-f", "DATA"), 69, "DATA refused: 5"),
@@ -46,7 +46,7 @@ def test_smtp_sink_is_slow() -> None:
         begun_s = time.monotonic()
         ended = netlab("mail", *server, *PLAIN, "--timeout", "0.5")
         assert time.monotonic() - begun_s < 5
-    assert (ended.status, "0.5 s" in ended.err) == (4, True), ended
+    assert (ended.status, "DATA, 0.5 s" in ended.err) == (75, True), ended
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", None])
@@ -84,7 +84,7 @@ def test_a_wrong_password_everywhere(tmp_path: Path) -> None:
         "d3JvbmctaG9yc2",
         "ADdyb25n",
         "ZABhd3Jvbmct",
-        "YWRhQGxhYi5leGFtcGxl",
+        "YWRhQGxhYi5l",
     ):
         assert form not in everything
 
@@ -148,11 +148,12 @@ def test_size_and_smtputf8(tmp_path: Path) -> None:
     message = email.message_from_bytes(envelope.content, policy=email.policy.default)
     assert message["Subject"] == "问候"
     text, html, picture = [part for part in message.walk() if not part.is_multipart()]
-    assert (text.get_content(), html.get_content()) == ("你好\n.\n", "<p>你好</p>\n")
+    assert text.get_content().splitlines() == ["你好", "."]
+    assert html.get_content().strip() == "<p>你好</p>"
     assert picture.get_filename() == "图.png"
     assert picture.get_content() == files[0].read_bytes()
     assert b"filename*=utf-8''%E5%9B%BE.png" in envelope.content
-    with aiosmtpd() as (port, kept):
+    with aiosmtpd(enable_SMTPUTF8=False) as (port, kept):
         ended = netlab("mail", "--server", f"127.0.0.1:{port}", *chinese, *more)
         assert (ended.status, "does not offer SMTPUTF8" in ended.err) == (69, True)
         idn = ("--from", "ada@bücher.example", "--to", "bob@例子.中国", "--body", "hi")
