@@ -27,8 +27,6 @@ PACKAGES = {
     "bash": "bash",
     "irtt": "irtt",
     "smtp-sink": "postfix",
-    "postfix": "postfix",
-    "saslpasswd2": "sasl2-bin",
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
 }
