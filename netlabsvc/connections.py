@@ -81,6 +81,14 @@ def plain_socket(transport: Any) -> socket.socket | None:
     return None
 
 
+def unsent_bytes(transport: Any) -> int:
+    """What one of Twisted's TCP transports has been given and not yet handed to the kernel.
+
+    It has no public name for that. Who writes to its socket must know that nothing is before him.
+    """
+    return len(transport.dataBuffer) - int(transport.offset) + int(transport._tempDataLen)
+
+
 def acknowledged_bytes(sock: socket.socket | None) -> int | None:
     """How many bytes the peer's kernel has taken in all; None where that cannot be known.
 

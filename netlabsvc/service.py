@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from os import fsdecode
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from netlabsvc.listeners import StartError
 from netlabsvc.notify import Notifier
 from netlabsvc.reloading import Unfit
 from netlabsvc.state import control_socket
+from netlabsvc.web import front
 
 
 def build(config: Config, reactor: Any, environ: Mapping[str, str]) -> Lab:
@@ -165,17 +167,20 @@ def _web(lab: Lab, state_dir: Path) -> None:
     health = lab.health
     status = netlabsvc.web.status.resources(lab.config.web.status, health.metrics, health.unready)
     children = {**status, **lab.children}
-    root = _web_root(lab, lab.config.web)
+    roots = _web_roots(lab, lab.config.web)
     try:
-        site = netlabsvc.web.site.build(root, lab.config.web, children, lab.reactor)
+        site = netlabsvc.web.site.build(roots, lab.config.web, children, lab.reactor)
     except OSError as error:
-        raise StartError(f"web: cannot serve {root}: {error.strerror}; see --www") from None
+        raise StartError(
+            f"web: cannot serve {fsdecode(error.filename)}: {error.strerror}; see --www"
+        ) from None
 
     def prepare(settings: netlabsvc.web.settings.Settings) -> Callable[[], None]:
         try:
-            return site.prepare(_web_root(lab, settings), settings)
+            return site.prepare(_web_roots(lab, settings), settings)
         except OSError as error:
-            raise Unfit("web.root", f"cannot be served: {error.strerror}") from None
+            why = f"{fsdecode(error.filename)} cannot be served: {error.strerror}"
+            raise Unfit("web.root", why) from None
 
     lab.live.follow("web", prepare)
     lab.drain_at_end(site)
@@ -183,10 +188,25 @@ def _web(lab: Lab, state_dir: Path) -> None:
     lab.listen("web", site)
 
 
-def _web_root(lab: Lab, settings: netlabsvc.web.settings.Settings) -> Path:
+def _web_roots(lab: Lab, settings: netlabsvc.web.settings.Settings) -> netlabsvc.web.site.Roots:
+    hosts = {name: lab.directory / host.root for name, host in settings.hosts.items()}
     if settings.root:
-        return lab.directory / settings.root
-    return netlabsvc.web.site.packaged_root()
+        return netlabsvc.web.site.Roots(lab.directory / settings.root, hosts)
+    return netlabsvc.web.site.Roots(
+        netlabsvc.web.site.packaged_root(), hosts, partial(_front_page, lab)
+    )
+
+
+def _front_page(lab: Lab, called: str) -> bytes:
+    """What runs where at this moment, for a visitor who calls this host so."""
+    return front.render(
+        (
+            front.Listening(one["key"], one["host"], one["port"], one["protocol"], one["tls"])
+            for one in listeners.described(lab.listeners)
+            if "port" in one
+        ),
+        called,
+    )
 
 
 def _mail(lab: Lab, state_dir: Path) -> None:

@@ -34,10 +34,14 @@ GROUND = {
         ),
         *("clockfault", "decisions", "fate", "faults", "grammar", "notation", "profiles"),
         *("shapes", "stages"),
+        *("clocks", "directions", "distribution", "fates", "jitter", "ordering", "proportion"),
+        *("document", "explain", "plot", "report", "runs", "svg"),
     },
     "web": {
         *("settings", "target", "types", "preconditions", "ranges", "pages", "listing"),
-        *("url", "response", "printable", "tally"),
+        *("url", "response", "printable", "tally", "access", "front", "hosts", "negotiation"),
+        *("policy", "memory", "lane", "asking", "charset", "failure", "inflate", "redirect"),
+        "resume",
     },
     "mail": {
         *("settings", "address", "command", "delivery", "message", "reading", "session", "text"),
@@ -56,7 +60,10 @@ FIRST = {
         *("batch", "gate", "inputs", "kernel", "operating", "port", "prober", "record"),
         *("reflector", "room", "shelf", "timer"),
     },
-    "web": {"tree", "transfer", "answer", "files", "channel", "site", "client", "status"},
+    "web": {
+        *("tree", "transfer", "parts", "answer", "files", "channel", "site", "client", "status"),
+        *("journey", "trust"),
+    },
     "mail": {
         "store",
         "schema",
@@ -94,8 +101,8 @@ WRAPPERS: dict[str, str | tuple[str, ...]] = {
     "click": "cli",
     "prompt_toolkit": "cli",
     "prometheus_client": "web.status",
-    "service_identity": "mail.tls",
-    "OpenSSL": ("web.client", "mail.tls"),
+    "OpenSSL": ("web.trust", "mail.tls"),
+    "service_identity": ("web.trust", "mail.tls"),
 }
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import socket
 import sys
+from contextlib import suppress
 from struct import Struct, iter_unpack
 
 #: Of a slot: one message of 32 bytes, one of 24, and room that stays empty.
@@ -40,6 +41,15 @@ def ask(sock: socket.socket) -> bool:
     except OSError:
         return False
     return True
+
+
+def set_ttl(sock: socket.socket, ttl: int) -> None:
+    """Let datagrams leave with this TTL, or hop limit; as well as this system can."""
+    with suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)  # IPv4 through IPv6, too
+    if sock.family == socket.AF_INET6:
+        with suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
 
 
 def arrivals(control: memoryview) -> list[tuple[int, int]]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 
-#: Not ngircd, though the bench runs beside it where it is installed: its package starts a server
-#: that listens on all addresses.
+#: Not ngircd and nginx, though the bench runs beside them where they are installed: their packages
+#: start servers that listen on all addresses.
 PACKAGES = {
     "nc": "netcat-openbsd",
     "ncat": "ncat",
@@ -29,6 +29,8 @@ PACKAGES = {
     "smtp-sink": "postfix",
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
+    "slowhttptest": "slowhttptest",
+    "wrk": "wrk",
 }
 
 

@@ -7,8 +7,10 @@ import re
 import socket
 import statistics
 import subprocess
+import sys
 import time
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,28 @@ def test_irtt_sees_what_the_log_says(tmp_path: Path) -> None:
     assert int(told[2]) == len(down)
     # The client knows of what the server had by its last reply that arrived.
     assert int(server[1]) == len([n for n in up if n <= max(down) and n != last])
+
+
+def test_twampy_sees_what_the_log_says(tmp_path: Path) -> None:
+    """A TWAMP-Light sender of another house: its loss each way is that of the log."""
+    if find_spec("twampy") is None:
+        pytest.skip("needs twampy, which no registry has: github.com/nokia/twampy, on PYTHONPATH")
+    log = tmp_path / "log"
+    options = ("--udp-impair=up loss=20%; down loss=10%", f"--udp-decisions={log}", "--seed=5")
+    with Daemon(tmp_path, *options, "--services=udp") as daemon:
+        where = (f"127.0.0.1:{daemon.ports['stamp']}", "127.0.0.1:0")
+        said = run(sys.executable, "-m", "twampy", "sender", *where, "-c", "40", "-i", "100")
+    found = decided(log, "stamp")
+    sent, had = 40, len(numbers(found, "up", "sent"))
+    back = len(numbers(found, "down", "sent"))
+    told = [float(one) for one in re.findall(r"([\d.]+)%", said)]
+    # What came after the last reply it can only take for lost on the way there.
+    last = max(numbers(found, "down", "sent"))
+    unknown = len([n for n in numbers(found, "up", "sent") if n > last])
+    assert told == [
+        pytest.approx(100 * lost / sent, abs=0.06)
+        for lost in (sent - had + unknown, had - unknown - back, sent - back)
+    ], said
 
 
 def test_netlab_ping_sees_what_the_log_says(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlabsvc.udp.stats import Probe, RoundTrips, Summary, round_trips, summary, wilson
+from netlabsvc.udp.proportion import wilson
+from netlabsvc.udp.stats import Probe, RoundTrips, Summary, round_trips, summary
 
 MS = 1_000_000
 TIMEOUT_NS = 1000 * MS
