@@ -50,7 +50,9 @@ bench: $(VENV)/package $(VENV)/test $(VENV)/bench
 
 outside:
 	$(ROOT) apt-get update -qq
-	echo postfix postfix/main_mailer_type select No configuration | $(ROOT) debconf-set-selections
+	# Postfix without a configuration: its package would start a server that listens everywhere.
+	echo 'postfix postfix/main_mailer_type select No configuration' \
+	    | $(ROOT) debconf-set-selections
 	DEBIAN_FRONTEND=noninteractive $(ROOT) apt-get install -y -qq --no-install-recommends \
 	    $$($(PYTHON) tests/support/outside.py)
 

@@ -50,6 +50,7 @@ GROUND = {
         *("accounts", "attempt", "login", "personality", "standing", "orders"),
         *("cage", "claims", "codes", "labels", "languages", "lint", "markup", "meanings"),
         *("pages", "parts", "phrases", "report", "views", "visitors"),
+        *("capabilities", "headers", "credentials", "mechanisms", "plan", "transaction"),
     },
     "control": {"actions", "console", "events", "orders", "router", "tables", "unread"},
 }
@@ -68,6 +69,7 @@ FIRST = {
     "mail": {
         *("answers", "arrivals", "certificate", "client", "inbox", "logins", "mailbox"),
         *("operating", "queue", "sandbox", "schema", "speech", "stock", "store"),
+        *("courier", "exchangers", "opening", "speaking", "tls"),
     },
     "control": {"api", "client", "socket", "stream", "witness"},
 }
@@ -87,13 +89,13 @@ ROOF = {
 }
 HOUSE_GROUND = {"keys", "escape", "metrics", "reach", "routes", "state", "times", "toml"}
 HOUSE_FIRST = HOUSE_GROUND | {"logs", "connections"}
-#: The one module that may import a third-party package.
-WRAPPERS = {
+#: The one module that may import a third-party package, or one of each room.
+WRAPPERS: dict[str, str | tuple[str, ...]] = {
     "click": "cli",
     "prompt_toolkit": "cli",
     "prometheus_client": "web.status",
-    "OpenSSL": "web.trust",
-    "service_identity": "web.trust",
+    "OpenSSL": ("web.trust", "mail.tls"),
+    "service_identity": ("web.trust", "mail.tls"),
     "cryptography": "mail.certificate",
 }
 
@@ -153,7 +155,8 @@ def allowed(module: str, target: str) -> bool:
     if top in sys.stdlib_module_names:
         return True
     if top in WRAPPERS:
-        return module == WRAPPERS[top] or room == WRAPPERS[top]
+        wrappers = WRAPPERS[top]
+        return bool({module, room} & set([wrappers] if isinstance(wrappers, str) else wrappers))
     return top in ("twisted", "zope") and mine != "ground"
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "ping": "Send numbered UDP probes and say what came back.",
     "get": "Fetch a URL.",
     "mail": "Send a mail and watch the dialogue.",
+    "sendmail": "Take the place of /usr/sbin/sendmail.",
     "inbox": "Look at the mail that the sandbox took.",
     "ctl": "Look at a running daemon, and tell it what to do.",
     "operator": "The console of a running daemon.",

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 
 from netlabsvc.mail.text import name_of
 
@@ -76,6 +76,38 @@ def is_domain(text: str) -> bool:
         and _ASCII_DOMAIN.fullmatch(text) is not None
         and all(len(label) <= MAX_LABEL_BYTES for label in text.split("."))
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own, which nobody else can listen to."""
+    try:
+        return ip_address(host.strip("[]").partition("%")[0]).is_loopback
+    except ValueError:
+        return host.lower() in ("localhost", "localhost.")
+
+
+def with_ascii_domain(text: str) -> str:
+    """The same mailbox with its domain in ASCII (``xn--``), which every server can take.
+
+    A domain that IDNA 2008 would have changed first (capitals, other normal forms) stays as it is,
+    and so does a local part beyond ASCII: it needs SMTPUTF8 anyway.
+    """
+    local, _, domain = text.rpartition("@")
+    plain = domain == unicodedata.normalize("NFC", domain.lower())
+    if domain.isascii() or not local.isascii() or not plain:
+        return text
+    labels = (
+        label if label.isascii() else "xn--" + label.encode("punycode").decode()
+        for label in domain.split(".")
+    )
+    return f"{local}@{'.'.join(labels)}"
+
+
+def bare(text: str) -> str:
+    """The address in ``Name <address>``; a text without angle brackets is one already."""
+    if not text.endswith(">"):
+        return text
+    return text[:-1].rpartition("<")[2]
 
 
 def split(text: str) -> list[str]:

@@ -1,374 +1,334 @@
-"""Sending a mail: one dialogue with one server, which ends, in time, with one `Result`.
+"""Sending mails: one connection to one server, over which one mail after the other goes.
 
-Built on `twisted.mail.smtp.ESMTPClient`, which has the order of the commands: `_expected`,
-`_okresponse` and `_failresponse` say what the next reply may be and who gets it (a test pins these
-private parts). What a reply must look like, deadlines, the message on the wire and how everything
-ends are here (RFC 5321); what follows from an ending is in `delivery`. Nothing is sent twice:
-to try again is the business of whoever asked.
+    (opening) -> ready -> MAIL -> RCPT ... -> DATA -> message, final dot -> ready ...  `send`
+                 ready -> QUIT                                                         `close`
+
+A mail counts as delivered after a 2xx to its final dot, and after nothing else; every end of the
+connection gives the mail on its way a `Result` (RFC 5321; what follows from an ending is in
+`delivery`). Nothing is sent twice: to try again is the business of whoever asked.
 """
 
 from __future__ import annotations
 
-import re
-import socket
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from random import Random
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import connectProtocol
-from twisted.internet.error import ConnectError, DNSLookupError, TimeoutError
-from twisted.internet.interfaces import (
-    IAddress,
-    IDelayedCall,
-    IReactorTime,
-    IStreamClientEndpoint,
-    ITCPTransport,
-)
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 
-from netlabsvc.mail.address import is_domain
-from netlabsvc.mail.delivery import Ending, Outgoing, Progress, Result, Stage
-from netlabsvc.mail.stock import ESMTPClient
-from netlabsvc.mail.text import shown_line
-from netlabsvc.mail.transcript import Line, Transcript
-from netlabsvc.mail.transparency import Stuffed
+from netlabsvc.mail.delivery import Ending, Fate, Outgoing, Progress, Result, Stage
+from netlabsvc.mail.opening import Opening
+from netlabsvc.mail.plan import Plan
+from netlabsvc.mail.speaking import SUCCESS, Awaited, Pause, Watch
+from netlabsvc.mail.transaction import CannotCarry, mail_command, rcpt_command
+from netlabsvc.mail.transcript import Transcript
+from netlabsvc.mail.transparency import END, Stuffed, on_wire
 
-MAX_REPLY_LINES = 100
-#: RFC 5321 4.5.3.1.5 says 512; some servers tell stories.
-MAX_REPLY_LINE_BYTES = 4096
-
-_REPLY = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
-_SUCCESS = list(range(200, 300))
-_BARE_LF = re.compile(rb"(?<!\r)\n")
-_STAGES = {
-    b"EHLO": Stage.EHLO,
-    b"HELO": Stage.EHLO,
-    b"MAIL": Stage.MAIL,
-    b"RCPT": Stage.RCPT,
-    b"DATA": Stage.DATA,
-    b"QUIT": Stage.QUIT,
-}
+#: A message up to here is written at once.
+SMALL_BYTES = 65536
+RCPT_ANSWERS = [*SUCCESS, *range(400, 600)]
 
 
-@dataclass(frozen=True)
-class Deadlines:
-    """How long each stage may take, in seconds (RFC 5321 4.5.3.2), and all of it."""
-
-    connect_s: float = 30.0
-    greeting_s: float = 300.0
-    command_s: float = 300.0
-    data_s: float = 120.0
-    block_s: float = 180.0
-    dot_s: float = 600.0
-    quit_s: float = 2.0
-    total_s: float = 1800.0
-
-    def of(self, stage: Stage) -> float:
-        return {
-            Stage.CONNECT: self.connect_s,
-            Stage.GREETING: self.greeting_s,
-            Stage.DATA: self.data_s,
-            Stage.BODY: self.block_s,
-            Stage.DOT: self.dot_s,
-            Stage.QUIT: self.quit_s,
-        }.get(stage, self.command_s)
-
-
-def _unwatched(line: Line) -> None:
-    """Nobody looks at the dialogue."""
-
-
-async def deliver(
-    reactor: IReactorTime,
-    endpoint: IStreamClientEndpoint,
-    outgoing: Outgoing,
-    *,
-    hello: str | None = None,
-    deadlines: Deadlines = Deadlines(),
-    watch: Callable[[Line], None] | None = None,
-) -> Result:
-    """Connect, send the mail, and say what became of it; it never fails otherwise.
-
-    :param hello: the name for EHLO; by default this host's, or its address where that is no name.
-    :param watch: is given each line of the dialogue, secrets taken out.
-    :raises ValueError: for a `hello` that is no domain in ASCII.
-    """
-    if hello is not None and not is_domain(hello):
-        raise ValueError(f"{hello!r} is no host name; EHLO needs letters, digits, hyphens, dots")
-    client = Client(reactor, outgoing, hello, deadlines, watch or _unwatched)
-    connecting = connectProtocol(endpoint, client)
-    connecting.addTimeout(min(deadlines.connect_s, deadlines.total_s), reactor, _too_slow)
-    total = reactor.callLater(deadlines.total_s, client.out_of_time, "the dialogue")
-    try:
-        await connecting
-        return await client.result
-    except (DNSLookupError, ValueError) as error:  # ValueError: what cannot be a host name
-        return client.progress.cannot(Ending.NO_HOST, f"host not found: {error}")
-    except ConnectError as error:
-        cause = f"cannot connect: {error}".removesuffix(".")
-        return client.progress.cannot(Ending.UNAVAILABLE, cause)
-    finally:
-        if total.active():
-            total.cancel()
-
-
-def _too_slow(result: object, limit_s: float) -> None:
-    raise TimeoutError(string=f"no answer within {limit_s:g} s")
-
-
-class Client(ESMTPClient):
-    """One connection, one mail."""
-
-    transport: Any
-    MAX_LENGTH = MAX_REPLY_LINE_BYTES
-    debug = False  # the stock class would keep a log, with the secrets in it
+class Client(Opening):
+    """One connection. One mail at a time; the next one is given when the last has its result."""
 
     def __init__(
         self,
         reactor: IReactorTime,
-        outgoing: Outgoing,
-        hello: str | None,
-        deadlines: Deadlines,
-        watch: Callable[[Line], None],
+        plan: Plan,
+        random: Random,
+        watch: Watch | None = None,
+        pause: Pause | None = None,
+        *,
+        show_secrets: bool = False,
     ) -> None:
-        super().__init__(None, None, hello or _own_name())
-        self.progress = Progress(outgoing)
-        self.result: Deferred[Result] = Deferred()
-        self._reactor = reactor
-        self._outgoing = outgoing
-        self._deadlines = deadlines
-        self._deadline: IDelayedCall | None = None
-        self._watch = watch
-        self._transcript = Transcript()
-        self._begun_s = 0.0
-        self._offers: dict[str, str] = {}
-        self._last_byte = b""
-        self._outcome: Result | None = None
+        """:param watch: is given each line of the dialogue, secrets taken out.
+        :param pause: is asked before each command.
+        :param show_secrets: leave them in.
+        """
+        transcript = Transcript(show_secrets=show_secrets)
+        super().__init__(reactor, plan, random, watch, pause, transcript)
+        #: Fires when the connection has ended.
+        self.gone: Deferred[None] = Deferred()
+        self._mail: tuple[Outgoing, Progress, Deferred[Result]] | None = None
+        #: What the mail on its way will get, while replies to what was said with it are to come.
+        self._verdict: Result | None = None
+        self._established = False
+        self._needs_reset = False
+        self._ending = False
+        self._end: tuple[Ending, str] | None = None
 
-    # The connection.
+    # What whoever sends mails calls.
 
-    def connectionMade(self) -> None:
-        self._begun_s = self._reactor.seconds()
-        if ITCPTransport.providedBy(self.transport):
-            # Without it each message waits 40 ms for a delayed ACK.
-            self.transport.setTcpNoDelay(True)
-        self.identity = self.identity or _literal(self.transport.getHost())
-        super().connectionMade()
-        self._reach(Stage.GREETING)
+    def send(self, outgoing: Outgoing) -> Deferred[Result]:
+        """Send a mail when the connection is ready; fires with what became of it, never fails."""
+        assert self._mail is None, "one mail at a time"
+        result: Deferred[Result] = Deferred()
+        self._mail, self._verdict = (outgoing, Progress(outgoing), result), None
+        if self._ending:
+            self._conclude(*self._end or (Ending.TRY_LATER, "the connection has ended"))
+        elif self._established:
+            self.stage = Stage.MAIL
+            self._begin_mail()
+        return result
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        super().connectionLost(reason)
-        self._stop_clock()
-        if self._outcome is None:
-            cause = f"the server closed the connection (at: {self.progress.stage})"
-            self._outcome = self.progress.cannot(Ending.TRY_LATER, cause)
-        self.result.callback(self._outcome)
+    @property
+    def usable(self) -> bool:
+        """Whether another mail can be sent."""
+        return bool(self.connected) and not self._ending
 
-    def out_of_time(self, what: str) -> None:
-        """A deadline has passed."""
-        if self.connected and self._outcome is None:
-            cause = f"no answer in time from the server (at: {self.progress.stage}, {what})"
-            self._end(self.progress.cannot(Ending.TRY_LATER, cause), polite=False)
-        elif self.connected:
+    def close(self) -> Deferred[None]:
+        """Say QUIT, unless that was said; fires when the connection has ended."""
+        if self.usable:
+            self._quit()
+        closed: Deferred[None] = Deferred()
+        self.gone.chainDeferred(closed)
+        return closed
+
+    def late(self, what: str) -> None:
+        if self.connected and self._ending:
             self.transport.abortConnection()
-
-    def _reach(self, stage: Stage) -> None:
-        """Be at a stage, or at it again: its deadline starts now."""
-        self._stop_clock()
-        self.progress.stage = stage
-        limit_s = self._deadlines.of(stage)
-        self._deadline = self._reactor.callLater(limit_s, self.out_of_time, f"{limit_s:g} s")
-
-    def _stop_clock(self) -> None:
-        if self._deadline and self._deadline.active():
-            self._deadline.cancel()
+        elif self.connected:
+            cause = f"no answer in time from the server (at: {self.stage}, {what})"
+            self.broken(Ending.TRY_LATER, cause)
 
     # How it ends.
 
-    def _end(self, outcome: Result, *, polite: bool) -> None:
-        """Settle the result, once; then say QUIT, or nothing."""
-        if self._outcome is not None:
-            return
-        self._outcome = outcome
-        if polite:
-            self.sendLine(b"QUIT")
-        else:
-            self._stop_clock()
-            self.clearLineBuffer()
-            self.transport.abortConnection()
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self.rest()
+        self.connected = 0
+        if self.stage is Stage.TLS and not self._ending:
+            self._end = Ending.UNAVAILABLE, f"TLS failed: {self.plan.tls.cause(reason)}"
+        elif not self._end:
+            cause = f"the server closed the connection (at: {self.stage})"
+            self._end = Ending.TRY_LATER, cause
+        self._conclude(*self._end)
+        self._ending = True
+        self.gone.callback(None)
 
-    def _refused(self, code: int, text: bytes) -> None:
+    def broken(self, ending: Ending, cause: str) -> None:
+        """The dialogue cannot go on: nothing more is said or heard."""
+        self._end = self._end or (ending, cause)
+        self._ending = True
+        self.rest()
+        self._awaited.clear()
+        self.clearLineBuffer()
+        if self.transport is not None:
+            self.transport.abortConnection()
+        self._conclude(ending, cause)
+
+    def no_session(self, ending: Ending, cause: str) -> None:
+        """The server is there, and nothing can be sent through it: say QUIT."""
+        self._end = ending, cause
+        self._quit()
+        self._conclude(ending, cause)
+
+    def _conclude(self, ending: Ending, cause: str, fate: Fate = Fate.DEFERRED) -> None:
+        """The mail on its way, if there is one, ends without a reply that decides it."""
+        if self._mail:
+            self._settle(self._verdict or self._progress().cannot(ending, cause, fate))
+
+    def _settle(self, outcome: Result) -> None:
+        """The mail has its result; the connection may go on."""
+        assert self._mail is not None
+        (_, _, result), self._mail = self._mail, None
+        result.callback(outcome.over(self.channel))
+
+    def _progress(self) -> Progress:
+        """That of the mail on its way, at the stage reached."""
+        assert self._mail is not None
+        progress = self._mail[1]
+        progress.stage = self.stage
+        return progress
+
+    def _quit(self) -> None:
+        self._ending = True
+        self.ask(b"QUIT", Awaited(Stage.QUIT, SUCCESS, self._bye, self._bye))
+
+    def _bye(self, code: int, text: bytes) -> None:
+        self.transport.loseConnection()
+
+    def passes(self, stage: Stage) -> bool:
+        """Whether the dialogue goes on after a stage; if not, it ends here, as was asked."""
+        stop = self.plan.stop
+        if stop is None or stop.after is not stage:
+            return True
+        outcome = self._progress().stopped() if self._mail else None
+        self._end = Ending.TRY_LATER, f"ended on purpose after {stage}"
+        if stop.drop:
+            self._ending = True
+            self.reach(Stage.QUIT)
+            self.transport.loseConnection()
+        else:
+            self._quit()
+        if outcome:
+            self._settle(outcome)
+        return False
+
+    # What the server says.
+
+    def replied(self, code: int, text: bytes) -> None:
+        if self.stage is Stage.BODY or (code == 421 and not self._ending):
+            self.refused(code, text)
+        else:
+            super().replied(code, text)
+
+    def unasked(self, code: int, text: bytes) -> None:
+        """Between two mails a server may say 421 and close; nothing else is right."""
+        self.no_smtp(f"{code} {self.shown(text)!r} to nothing")
+
+    def refused(self, code: int, text: bytes) -> None:
         """A reply that is not the one hoped for; after 421 the server closes (RFC 5321 3.8)."""
         if 200 <= code < 400:
-            self._broken(f"{code} as answer (at: {self.progress.stage})")
+            self.no_smtp(f"{code} as answer (at: {self.stage})")
+            return
+        said = self.shown(text)
+        if self._mail and self._verdict is None:
+            self._verdict = self._progress().replied(code, said)
+        ending = Ending.UNAVAILABLE if code >= 500 else Ending.TRY_LATER
+        cause = f"{self.stage} refused: {code} {said}"
+        if code == 421 or self.stage is Stage.BODY:
+            self.broken(ending, cause)
+        elif not self._established or self.stage is Stage.RSET:
+            self.no_session(ending, cause)
+        elif not self._awaited:
+            self._mail_is_over()
+
+    def _mail_is_over(self) -> None:
+        """The replies have all come; the connection stays."""
+        assert self._verdict is not None
+        self._needs_reset = self.stage in (Stage.RCPT, Stage.DATA)
+        self.rest()
+        self._settle(self._verdict)
+
+    # The mail.
+
+    def ready(self) -> None:
+        self._established = True
+        if self._mail:
+            self._begin_mail()
         else:
-            polite = code != 421 and self.progress.stage is not Stage.BODY
-            self._end(self.progress.replied(code, _one_line(text)), polite=polite)
+            self.rest()
 
-    def _broken(self, what: str) -> None:
-        cause = f"this is no SMTP from the server: {what}"
-        self._end(self.progress.cannot(Ending.PROTOCOL, cause), polite=False)
-
-    def _cannot(self, what: str) -> None:
-        """The server does not offer what this mail needs."""
-        self._end(self.progress.cannot(Ending.UNAVAILABLE, what), polite=True)
-
-    def sendError(self, exc: Any) -> None:
-        """Where the stock class ends: with a reply, or without."""
-        if exc.code > 0:
-            self._refused(exc.code, exc.resp)
-        else:
-            self._broken(str(exc))
-
-    # Lines.
-
-    def sendLine(self, line: bytes) -> None:
-        stage = _STAGES.get(line[:4])
-        if stage:
-            self._reach(stage)
-        self._watch(self._transcript.client(self._since_s(), line))
-        super().sendLine(line)
-
-    def dataReceived(self, data: bytes) -> None:
-        if _BARE_LF.search(self._last_byte + data, len(self._last_byte)):
-            self._broken("its lines end with LF alone, not with CR LF")
+    def _begin_mail(self) -> None:
+        """Say MAIL, and with pipelining all up to DATA; RSET alone when one was left open."""
+        assert self._mail is not None
+        outgoing = self._mail[0]
+        if self._needs_reset:
+            self._needs_reset = False
+            self.ask(b"RSET", Awaited(Stage.RSET, SUCCESS, self._was_reset, self.refused))
             return
-        self._last_byte = data[-1:]
-        super().dataReceived(data)
-
-    def lineLengthExceeded(self, line: bytes) -> None:
-        self._broken(f"a line of more than {MAX_REPLY_LINE_BYTES} octets")
-
-    def lineReceived(self, line: bytes) -> None:
-        self._watch(self._transcript.server(self._since_s(), line))
-        reply = _REPLY.fullmatch(line)
-        if not reply:
-            self._broken(f"{shown_line(line[:60])!r} is no reply")
+        try:
+            mail = mail_command(outgoing, self.offers)
+        except CannotCarry as error:
+            self.stage = Stage.EHLO  # whose answer decides it
+            self.rest()
+            self._conclude(Ending.UNAVAILABLE, str(error), Fate.REFUSED)
             return
-        code = int(reply[1])
-        if self.resp and code != self.code:
-            self._broken(f"one reply with two codes, {self.code} and {code}")
-            return
-        self.code = code
-        self.resp.append(reply[3] or b"")
-        if len(self.resp) > MAX_REPLY_LINES:
-            self._broken(f"a reply of more than {MAX_REPLY_LINES} lines")
-        elif reply[2] != b"-":
-            self._replied(code, b"\n".join(self.resp))
+        asked = [(mail, Awaited(Stage.MAIL, SUCCESS, self.smtpState_to, self.refused))]
+        if self._together:
+            asked += map(self._rcpt, outgoing.rcpt_to)
+            asked.append(self._data())
+        self.ask_all(asked)
 
-    def _replied(self, code: int, text: bytes) -> None:
-        self.code, self.resp = -1, []
-        if self._outcome is not None:
-            self.transport.loseConnection()  # the answer to QUIT
-        elif self.progress.stage is Stage.BODY or code == 421:
-            self._refused(code, text)
-        elif code in self._expected:
-            self._okresponse(code, text)
-        else:
-            self._failresponse(code, text)
+    @property
+    def _together(self) -> bool:
+        return self.plan.pipelining and "PIPELINING" in self.offers and self.plan.stop is None
 
-    def _since_s(self) -> float:
-        return self._reactor.seconds() - self._begun_s
+    def _was_reset(self, code: int, text: bytes) -> None:
+        self._begin_mail()
 
-    # The states, by the names that the stock class calls them by.
+    def _rcpt(self, recipient: str) -> tuple[bytes, Awaited]:
+        assert self._mail is not None
+        awaited = Awaited(Stage.RCPT, RCPT_ANSWERS, self.smtpState_toOrData, self.refused)
+        return rcpt_command(self._mail[0], recipient), awaited
 
-    def smtpState_helo(self, code: int, resp: bytes) -> None:
-        """EHLO got no 2xx: a 5xx may be the answer of a server that knows HELO only."""
-        if not 500 <= code < 600:
-            self._refused(code, resp)
-            return
-        self._okresponse, self._failresponse = self.smtpState_from, self._refused
-        self.sendLine(b"HELO " + self.identity)
-
-    def esmtpState_serverConfig(self, code: int, resp: bytes) -> None:
-        for line in resp.split(b"\n")[1:]:
-            keyword, _, value = line.decode("latin-1").partition(" ")
-            self._offers[keyword.upper()] = value
-        self.smtpState_from(code, resp)
-
-    def smtpState_from(self, code: int, resp: bytes) -> None:
-        size, limit = len(self._outgoing.message), self._offers.get("SIZE", "")
-        parameters = [f"SIZE={size}"] if "SIZE" in self._offers else []
-        if limit.isascii() and limit.isdigit() and 0 < int(limit) < size:
-            self._cannot(f"the message has {size} bytes, the server takes {limit}")
-            return
-        for needed, keyword, parameter in (
-            (self._outgoing.needs_8bit, "8BITMIME", "BODY=8BITMIME"),
-            (self._outgoing.needs_smtputf8, "SMTPUTF8", "SMTPUTF8"),
-        ):
-            if needed and keyword not in self._offers:
-                self._cannot(f"the server does not offer {keyword}, which this mail needs")
-                return
-            parameters += [parameter] * needed
-        self._expected, self._failresponse = _SUCCESS, self._refused
-        self._okresponse = self.smtpState_to
-        words = [f"MAIL FROM:<{self._outgoing.mail_from}>", *parameters]
-        self.sendLine(" ".join(words).encode())
+    def _data(self) -> tuple[bytes, Awaited]:
+        return b"DATA", Awaited(Stage.DATA, [354], self.smtpState_data, self._data_refused)
 
     def smtpState_to(self, code: int, resp: bytes) -> None:
-        self._expected = [*_SUCCESS, *range(400, 600)]
-        self._okresponse = self.smtpState_toOrData
-        self._name_next_recipient()
-
-    def smtpState_toOrData(self, code: int, resp: bytes) -> None:
-        self.progress.answered_rcpt(code, _one_line(resp))
-        if self.progress.next_recipient is not None:
+        if not self._awaited and self.passes(Stage.MAIL):
             self._name_next_recipient()
-        elif self.progress.any_accepted:
-            self._expected, self._okresponse = [354], self.smtpState_data
-            self.sendLine(b"DATA")
-        else:
-            self._end(self.progress.none_accepted(), polite=True)
 
     def _name_next_recipient(self) -> None:
-        self.sendLine(f"RCPT TO:<{self.progress.next_recipient}>".encode())
+        recipient = self._progress().next_recipient
+        assert recipient is not None
+        self.ask(*self._rcpt(recipient))
+
+    def smtpState_toOrData(self, code: int, resp: bytes) -> None:
+        if self._verdict:
+            return
+        progress = self._progress()
+        progress.answered_rcpt(code, self.shown(resp))
+        if self._awaited:
+            return
+        if progress.next_recipient is not None:
+            self._name_next_recipient()
+        elif not progress.any_accepted:
+            self._verdict = progress.none_accepted()
+            self._mail_is_over()
+        elif self.passes(Stage.RCPT):
+            self.ask(*self._data())
+
+    def _data_refused(self, code: int, text: bytes) -> None:
+        progress = self._progress()
+        if self._verdict is None and not progress.any_accepted:
+            progress.stage = Stage.RCPT
+            self._verdict = progress.none_accepted()
+        self.refused(code, text)
 
     def smtpState_data(self, code: int, resp: bytes) -> None:
-        self._reach(Stage.BODY)
-        size = len(self._outgoing.message)
-        note = self._transcript.note(self._since_s(), "C", f"({size} bytes of message)")
-        self._watch(note)
-        self._expected, self._okresponse = _SUCCESS, self.smtpState_msgSent
-        sending = FileSender().beginFileTransfer(
-            Stuffed(self._outgoing.message), self.transport, self.transformChunk
-        )
-        # When it fails the connection has gone, and connectionLost says so.
-        sending.addCallbacks(self.finishedFileTransfer, lambda failure: None)
+        progress = self._progress()
+        if self._verdict:  # MAIL was refused, and yet a message is wanted
+            self.no_smtp("354 to DATA after no to MAIL")
+        elif not progress.any_accepted:
+            # RFC 2920 3.1: nobody is left to get it; the dot alone ends it.
+            progress.stage = Stage.RCPT
+            self._verdict = progress.none_accepted()
+            over = Awaited(Stage.DATA, RCPT_ANSWERS, self._nothing_sent, self.refused)
+            self.ask(END[2:3], over)
+        elif early := self.clearLineBuffer():
+            self.reach(Stage.BODY)  # what answers the message before it was sent is no answer
+            self.setLineMode(early)
+        elif self.passes(Stage.DATA):
+            self._send_message()
+
+    def _nothing_sent(self, code: int, text: bytes) -> None:
+        self._mail_is_over()
+
+    def _send_message(self) -> None:
+        assert self._mail is not None
+        message, stop = self._mail[0].message, self.plan.stop
+        self.show_note(f"({len(message)} bytes of message)")
+        if stop and stop.after is Stage.BODY:
+            self.transport.write(on_wire(message)[: -len(END) + 2])
+            self.stage = Stage.BODY
+            self.passes(Stage.BODY)
+        elif len(message) <= SMALL_BYTES:
+            self.write(on_wire(message))
+            self.finishedFileTransfer(b"")
+        else:
+            self.reach(Stage.BODY)
+            sending = FileSender()
+            sent = sending.beginFileTransfer(Stuffed(message), self.transport, self.transformChunk)
+            # When it fails the connection has gone, and connectionLost says so.
+            sent.addCallbacks(self.finishedFileTransfer, lambda failure: None)
 
     def transformChunk(self, chunk: bytes) -> bytes:
         """A block goes out: the deadline is for each block."""
-        self._reach(Stage.BODY)
+        self.reach(Stage.BODY)
         return chunk
 
     def finishedFileTransfer(self, lastsent: bytes) -> None:
-        """All was sent; `Stuffed` had the final dot in it."""
-        self._reach(Stage.DOT)
-        self._watch(self._transcript.client(self._since_s(), b"."))
+        """All was sent, and the final dot with it."""
+        self.stage = Stage.DOT
+        if self.passes(Stage.DOT):
+            self.expect(Awaited(Stage.DOT, SUCCESS, self.smtpState_msgSent, self.refused))
+        self.show_said(b".")
 
     def smtpState_msgSent(self, code: int, resp: bytes) -> None:
-        self._end(self.progress.replied(code, _one_line(resp)), polite=True)
-
-
-def _one_line(text: bytes) -> str:
-    """A reply's text for people: its lines joined, safe to show."""
-    return shown_line(b" ".join(text.split(b"\n")))
-
-
-def _own_name() -> str:
-    """This host's name when it is one that EHLO can carry, else nothing."""
-    name = socket.gethostname()
-    return name if is_domain(name) else ""
-
-
-def _literal(host: IAddress) -> bytes:
-    """An address literal (RFC 5321 4.1.3): [127.0.0.1], [IPv6:::1]."""
-    match host:
-        case IPv4Address():
-            return f"[{host.host}]".encode()
-        case IPv6Address():
-            return f"[IPv6:{host.host.partition('%')[0]}]".encode()
-    return b"localhost"
+        self._verdict = self._progress().replied(code, self.shown(resp))
+        self._mail_is_over()

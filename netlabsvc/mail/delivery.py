@@ -7,9 +7,13 @@
     no recipient got a 2xx                              refused             ALL_REFUSED
     ... one of them a 4xx                               deferred            TRY_LATER
     5xx to the greeting, EHLO, MAIL, DATA, the dot      refused             UNAVAILABLE
+    the server does not offer what this mail needs      refused             UNAVAILABLE
+    no connection, TLS failed                           deferred            UNAVAILABLE
+    no mechanism of AUTH succeeded                      deferred            NO_AUTH
     4xx, connection lost, deadline passed               deferred            TRY_LATER
     what is no SMTP                                     deferred            PROTOCOL
     the last two, after the final dot was sent          unknown             UNKNOWN
+    ended on purpose before the final dot               not sent            DELIVERED, stopped
 
 Unknown is a state of its own: to send again might give two copies, not to send none (RFC 5321
 4.5.4.1, RFC 1047). It knows no sockets and no clock.
@@ -17,11 +21,15 @@ Unknown is a state of its own: to send again might give two copies, not to send 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
+from functools import cached_property
 
 from netlabsvc.mail.address import mailbox
-from netlabsvc.mail.message import check_lines
+from netlabsvc.mail.message import MessageError, check_lines
+from netlabsvc.mail.transparency import wire_size
 
 
 class Stage(StrEnum):
@@ -30,6 +38,10 @@ class Stage(StrEnum):
     CONNECT = "connecting"
     GREETING = "greeting"
     EHLO = "EHLO"
+    STARTTLS = "STARTTLS"
+    TLS = "TLS handshake"
+    AUTH = "AUTH"
+    RSET = "RSET"
     MAIL = "MAIL"
     RCPT = "RCPT"
     DATA = "DATA"
@@ -44,12 +56,15 @@ class Ending(IntEnum):
     DELIVERED = 0
     SOME_REFUSED = 3
     UNKNOWN = 4
+    USAGE = 64
     BAD_DATA = 65
     ALL_REFUSED = 67
     NO_HOST = 68
     UNAVAILABLE = 69
     TRY_LATER = 75
     PROTOCOL = 76
+    NO_AUTH = 77
+    CONFIG = 78
 
 
 class Fate(StrEnum):
@@ -59,12 +74,41 @@ class Fate(StrEnum):
     REFUSED = "refused"
     DEFERRED = "deferred"
     UNKNOWN = "unknown"
+    NOT_SENT = "not sent"
+
+
+@dataclass(frozen=True)
+class Dsn:
+    """Which reports of the delivery the sender asks for (RFC 3461).
+
+    :ivar notify: NEVER alone, or of SUCCESS, FAILURE, DELAY; empty leaves it to the server.
+    :ivar ret: FULL or HDRS: what of the message a report holds.
+    :ivar envelope_id: printable ASCII, given back in each report.
+    :raises MessageError: for anything else.
+    """
+
+    notify: tuple[str, ...] = ()
+    ret: str = ""
+    envelope_id: str = ""
+
+    def __post_init__(self) -> None:
+        notify = set(self.notify)
+        if notify != {"NEVER"} and not notify <= {"SUCCESS", "FAILURE", "DELAY"}:
+            said = ",".join(self.notify)
+            raise MessageError(f"{said!r}: NEVER, or some of SUCCESS, FAILURE, DELAY")
+        if self.ret not in ("", "FULL", "HDRS"):
+            raise MessageError(f"{self.ret!r}: a report returns FULL or HDRS")
+        if not re.fullmatch(r"[!-~]{0,100}", self.envelope_id):
+            raise MessageError(
+                f"{self.envelope_id!r}: an envelope id is printable ASCII, up to 100"
+            )
 
 
 @dataclass(frozen=True)
 class Outgoing:
     """A mail to be sent: an envelope, and a message that the envelope does not come from.
 
+    :ivar dsn: what to be told of, where the server offers it.
     :raises AddressError: for an address that is none ("" is right as sender: the null path).
     :raises MessageError: for a line that is too long.
     """
@@ -72,15 +116,23 @@ class Outgoing:
     mail_from: str
     rcpt_to: tuple[str, ...]
     message: bytes
+    dsn: Dsn = Dsn()
 
     def __post_init__(self) -> None:
         for address in (*filter(None, [self.mail_from]), *self.rcpt_to):
             mailbox(address)
         check_lines(self.message)
 
+    @cached_property
+    def wire_size(self) -> int:
+        """Bytes, as RFC 1870 counts them: every line end CRLF, dots not doubled."""
+        return wire_size(self.message)
+
     @property
     def needs_smtputf8(self) -> bool:
-        return not all(address.isascii() for address in (self.mail_from, *self.rcpt_to))
+        head = self.message.partition(b"\r\n\r\n")[0]
+        addresses = (self.mail_from, *self.rcpt_to)
+        return not (head.isascii() and all(address.isascii() for address in addresses))
 
     @property
     def needs_8bit(self) -> bool:
@@ -98,13 +150,42 @@ class Recipient:
 
 
 @dataclass(frozen=True)
+class Channel:
+    """Over what it went; each is empty where there was none."""
+
+    tls: str = ""
+    cipher: str = ""
+    mechanism: str = ""
+
+
+@dataclass(frozen=True)
 class Result:
-    """How it ended, where, and why, in one line for people."""
+    """How it ended, where, and why, in one line for people.
+
+    :ivar stopped: it ended on purpose, before the final dot.
+    """
 
     ending: Ending
     stage: Stage
     cause: str
     recipients: tuple[Recipient, ...]
+    channel: Channel = Channel()
+    stopped: bool = False
+
+    def over(self, channel: Channel) -> Result:
+        return replace(self, channel=channel)
+
+
+def together(results: Iterable[Result]) -> Ending:
+    """How several mails ended, as one status: the same for all, or some refused, or the worst."""
+    endings = {result.ending for result in results}
+    if len(endings) == 1:
+        return endings.pop()
+    if Ending.UNKNOWN in endings:
+        return Ending.UNKNOWN
+    if endings & {Ending.DELIVERED, Ending.SOME_REFUSED}:
+        return Ending.SOME_REFUSED
+    return Ending.TRY_LATER if Ending.TRY_LATER in endings else max(endings)
 
 
 class Progress:
@@ -155,13 +236,20 @@ class Progress:
         cause = f"{first.address} refused: {first.code} {first.text}{others}"
         return self._result(Ending.SOME_REFUSED, cause, fate, code, text)
 
-    def cannot(self, ending: Ending, cause: str) -> Result:
+    def cannot(self, ending: Ending, cause: str, fate: Fate = Fate.DEFERRED) -> Result:
         """It ended without a reply that decides it."""
         if self.stage is Stage.DOT:
             cause = f"{cause}; whether the mail was delivered is unknown"
             return self._result(Ending.UNKNOWN, cause, Fate.UNKNOWN, 0, cause)
-        fate = Fate.REFUSED if ending is Ending.UNAVAILABLE else Fate.DEFERRED
         return self._result(ending, cause, fate, 0, cause)
+
+    def stopped(self) -> Result:
+        """It ended on purpose."""
+        if self.stage is Stage.DOT:
+            return self.cannot(Ending.UNKNOWN, "the connection was dropped on purpose")
+        cause = f"ended on purpose after {self.stage}"
+        ending = Ending.SOME_REFUSED if self._decided else Ending.DELIVERED
+        return replace(self._result(ending, cause, Fate.NOT_SENT, 0, cause), stopped=True)
 
     def _result(self, ending: Ending, cause: str, fate: Fate, code: int, text: str) -> Result:
         recipients = tuple(

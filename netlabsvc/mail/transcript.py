@@ -29,40 +29,57 @@ _MECHANISM = re.compile(
 
 @dataclass(frozen=True)
 class Line:
-    """Who said what, and when, in seconds since the connection was made."""
+    """Who said what, and when, in seconds since the connection was made.
+
+    :ivar tls: whether it went through TLS.
+    """
 
     at_s: float
     side: Side
     text: str
+    tls: bool = False
 
     def __str__(self) -> str:
-        """``C: MAIL FROM:<ada@lab>`` with the time, in seconds, at the right."""
-        return f"{f'{self.side}: {self.text}':<70} {self.at_s:8.4f}"
+        """``C: MAIL FROM:<ada@lab>`` with the time, in seconds, and TLS at the right."""
+        return f"{f'{self.side}: {self.text}':<70} {self.at_s:8.4f}{' TLS' * self.tls}"
 
 
 class Transcript:
     """Turns what is said into lines that may be shown and kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, show_secrets: bool = False) -> None:
         self._answers_334 = False
+        self._show_secrets = show_secrets
+        #: What a server might repeat, to be taken out of what it says; the longest first.
+        self.secrets: tuple[str, ...] = ()
+        #: Whether the lines go through TLS.
+        self.tls = False
 
     def client(self, at_s: float, line: bytes) -> Line:
         """A command, without its line end."""
-        if self._answers_334 and line != b"*":
+        if self._show_secrets:
+            pass
+        elif self._answers_334 and line != b"*":
             line = REDACTED
         elif line.lstrip()[:4].upper() == b"AUTH":
             line = _without_secret(line)
         self._answers_334 = False
-        return Line(at_s, "C", shown_line(line))
+        return Line(at_s, "C", shown_line(line), self.tls)
 
     def server(self, at_s: float, line: bytes) -> Line:
         """A line of a reply, without its line end."""
         self._answers_334 = line.startswith(b"334")
-        return Line(at_s, "S", shown_line(line))
+        return Line(at_s, "S", self.without_secrets(shown_line(line)), self.tls)
+
+    def without_secrets(self, text: str) -> str:
+        """A text of the server's in which nothing stands that it was told in confidence."""
+        for secret in () if self._show_secrets else self.secrets:
+            text = text.replace(secret, REDACTED.decode())
+        return text
 
     def note(self, at_s: float, side: Side, text: str) -> Line:
         """What stands for bytes that are not shown, such as a message."""
-        return Line(at_s, side, shown_line(text))
+        return Line(at_s, side, shown_line(text), self.tls)
 
 
 def _without_secret(line: bytes) -> bytes:

@@ -119,6 +119,19 @@ class Stuffed:
         return data
 
 
+def on_wire(message: bytes) -> bytes:
+    """The whole of a message as it must look on the wire, its final dot included."""
+    stuffed = Stuffed(message)
+    return b"".join(iter(lambda: stuffed.read(len(message) or 1), b""))
+
+
+def wire_size(message: bytes) -> int:
+    """How many bytes a message has once every line ends with CRLF, dots not doubled."""
+    pairs = message.count(b"\r\n")
+    bare = message.count(b"\r") + message.count(b"\n") - 2 * pairs
+    return len(message) + bare + (0 if message.endswith((b"\r", b"\n")) or not message else 2)
+
+
 def _held_back(received: bytearray) -> int:
     """How many of the last bytes could be the beginning of the end."""
     return next((n for n in range(len(END) - 1, 0, -1) if received.endswith(END[:n])), 0)

@@ -24,6 +24,7 @@ PARTS = {
     "ping": ".ping.sections",
     "web": ".web.sections",
     "mail": ".mail.sections",
+    "mailout": ".mailout.sections",
 }
 
 

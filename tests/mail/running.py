@@ -18,6 +18,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from netlabsvc.mail.mailbox import Mailbox
+from netlabsvc.mail.record import Verdict
 from netlabsvc.mail.sandbox import Factory
 from netlabsvc.mail.settings import Sandbox
 from netlabsvc.mail.store import Store
@@ -34,9 +35,10 @@ class Running:
     directory: Path
 
     def messages(self) -> list[bytes]:
-        """All messages in the store, the oldest first."""
+        """All messages in the store, the oldest first; attempts have none."""
         with Mailbox(self.directory) as mailbox:
-            return [mailbox.source(entry.id) for entry in reversed(mailbox.page(limit=1000))]
+            page = reversed(mailbox.page(limit=1000))
+            return [mailbox.source(entry.id) for entry in page if entry.verdict is Verdict.KEPT]
 
 
 @asynccontextmanager
@@ -97,10 +99,12 @@ async def connect(port: int) -> Peer:
 
 
 @asynccontextmanager
-async def listening(*script: Any) -> AsyncIterator[int]:
+async def listening(*script: Any, heard: list[bytes] | None = None) -> AsyncIterator[int]:
     """A server for one connection that plays a script; gives its port.
 
     Bytes are said, text is waited for from the client, None closes.
+
+    :param heard: gets all that the client says.
     """
 
     async def play(peer: Peer) -> None:
@@ -118,6 +122,11 @@ async def listening(*script: Any) -> AsyncIterator[int]:
         def connectionMade(self) -> None:
             peers.append(self)
             Deferred.fromCoroutine(play(self)).addErrback(lambda failure: None)
+
+        def dataReceived(self, data: bytes) -> None:
+            if heard is not None:
+                heard.append(data)
+            super().dataReceived(data)
 
     endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
     port = await endpoint.listen(ProtocolFactory.forProtocol(Playing))

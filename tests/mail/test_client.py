@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,9 +18,10 @@ from twisted.internet.task import Clock
 
 from mail.running import listening, reactor, sandbox
 from netlabsvc.mail import client
-from netlabsvc.mail.client import Deadlines, deliver
+from netlabsvc.mail.courier import deliver
 from netlabsvc.mail.delivery import Ending, Outgoing, Result, Stage
 from netlabsvc.mail.mailbox import Mailbox
+from netlabsvc.mail.plan import Deadlines, Plan
 from netlabsvc.mail.transcript import Line
 
 MAIL = Outgoing("ada@lab", ("bob@lab",), b"Subject: hi\r\n\r\n.hello\r\n")
@@ -249,7 +251,7 @@ def test_importing_the_client_has_no_side_effects() -> None:
     """On a host called küche, and without the reactor being installed."""
     code = (
         "import socket, sys; socket.getfqdn = lambda name='': 'küche'\n"
-        "import netlabsvc.mail.client; from twisted import internet\n"
+        "import netlabsvc.mail.courier; from twisted import internet\n"
         "assert 'twisted.internet.reactor' not in sys.modules\n"
         "assert not hasattr(internet, 'reactor')\n"
         "assert socket.getfqdn() == 'küche'\n"
@@ -260,7 +262,7 @@ def test_importing_the_client_has_no_side_effects() -> None:
 
 def test_the_contract_with_the_stock_class() -> None:
     """The private parts that the client stands on: who gets the next reply, and which may come."""
-    ours = client.Client(Clock(), MAIL, "me", Deadlines(), lambda line: None)
+    ours = client.Client(Clock(), Plan(hello="me"), Random(1))
     Factory.forProtocol(lambda: ours).buildProtocol(None)
     from twisted.internet.testing import StringTransport
 

@@ -30,6 +30,7 @@ PACKAGES = {
     "irtt": "irtt",
     "slowhttptest": "slowhttptest",
     "wrk": "wrk",
+    "smtp-sink": "postfix",
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
 }
