@@ -114,6 +114,12 @@ _DETAIL: dict[str, Both] = {
     "7.11": Both("This way to log in needs TLS first.", "这种登录方式要求先加密。"),
 }
 
+#: Of these a 4 in front says something else.
+_LATER: dict[str, Both] = {
+    "7.1": Both("A rule puts it off, as greylisting does.", "策略要求稍后再来，例如灰名单。"),
+    "7.0": Both("A rule puts it off.", "策略要求稍后再来。"),
+}
+
 
 def enhanced(status: str) -> Both:
     """What an enhanced code such as ``5.1.1`` says; nothing where the class says it all."""
@@ -121,5 +127,5 @@ def enhanced(status: str) -> Both:
     if kind == "2":
         return Both("", "")
     about = _ABOUT.get(rest.partition(".")[0], _ABOUT["0"])
-    meaning = _DETAIL.get(rest, about)
+    meaning = (_LATER.get(rest) if kind == "4" else None) or _DETAIL.get(rest, about)
     return Both(f"{status}: {meaning.en}", f"{status}：{meaning.zh}") if meaning.en else meaning

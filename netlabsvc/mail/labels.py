@@ -83,6 +83,8 @@ LABELS: dict[str, Both] = {
     "worth": Both("What that is worth", "可信程度"),
     "differs": Both("not the sender of MAIL FROM", "与 MAIL FROM 不同"),
     "says nothing": Both("says nothing", "未提供"),
+    "no TLS": Both("no: in clear text", "无：明文传输"),
+    "no AUTH": Both("nobody logged in", "未登录"),
     "decided": Both("What decided", "判定依据"),
     "personality": Both("Personality", "行为模式"),
     "rule": Both("Rule", "规则"),

@@ -41,6 +41,10 @@ class Mail:
         return (self.parts.values("Subject") or ("",))[0] if self.parts else ""
 
 
+#: What it means that a layer is not there, where that says something.
+_ABSENT = {"TLS": "no TLS", "AUTH": "no AUTH"}
+
+
 def view_page(reader: Reader, mail: Mail, view: str) -> bytes:
     """One view of a mail.
 
@@ -235,7 +239,9 @@ def _claims(reader: Reader, mail: Mail) -> Markup:
                 "td",
                 tag("code", one.value)
                 if one.given
-                else tag("span", reader.say("says nothing"), class_="quiet"),
+                else tag(
+                    "span", reader.say(_ABSENT.get(one.layer, "says nothing")), class_="quiet"
+                ),
                 tag("strong", reader.say("differs"), class_="differs") if one.differs else None,
                 class_="says",
             ),

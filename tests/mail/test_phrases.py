@@ -119,6 +119,7 @@ def test_later_and_never_are_told_apart() -> None:
         ("C RCPT TO:<a@b>\nS 556 5.1.10 null MX", "no mail", "Nothing"),
         ("C RCPT TO:<reject-554@b>\nS 554 5.0.0 as asked", "transaction failed", "Something"),
         ("C RCPT TO:<a@b>\nS 452 4.5.3 100", "Too many recipients", "still be named"),
+        ("C RCPT TO:<a@b>\nS 451 4.7.1 greylisted", "puts it off", "forbids"),
         ("C VRFY ada\nS 252 2.0.0 send and see", "Neither yes nor no", "Done"),
         ("C AUTH LOGIN\nS 334 UGFzc3dvcmQ6", "Password:", "Username"),
     ],
