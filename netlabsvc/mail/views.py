@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from netlabsvc.mail.claims import claims
+from netlabsvc.mail.claims import Claim, claims
 from netlabsvc.mail.labels import VERDICTS
 from netlabsvc.mail.lint import RULES
 from netlabsvc.mail.markup import Child, Markup, join, tag
@@ -231,17 +231,18 @@ def _tone(side: str, text: str) -> str:
 
 
 def _claims(reader: Reader, mail: Mail) -> Markup:
+    def said(one: Claim) -> Markup:
+        if one.given:
+            return tag("code", one.value)
+        return tag("span", reader.say(_ABSENT.get(one.layer, "says nothing")), class_="quiet")
+
     rows = (
         tag(
             "tr",
             tag("th", one.layer, scope="row"),
             tag(
                 "td",
-                tag("code", one.value)
-                if one.given
-                else tag(
-                    "span", reader.say(_ABSENT.get(one.layer, "says nothing")), class_="quiet"
-                ),
+                said(one),
                 tag("strong", reader.say("differs"), class_="differs") if one.differs else None,
                 class_="says",
             ),
