@@ -48,7 +48,7 @@ def test_no_reply_is_longer_than_it_may_be(name: str) -> None:
         beginning = BEGINNINGS[n % len(BEGINNINGS)] if draws.random() < 0.7 else b""
         data = (beginning + draws.randbytes(201))[: n % 201]
         host = draws.choice(NEAR + FAR)
-        batch = Memory([(data, host, 40000)])
+        batch = Memory([(data, host, 40000)], lane=n % 2 == 1)
         reflector.turn(batch)
         assert len(batch.sent) <= 1
         longest = len(data) + (GROWTH.get(name, 0) if host in NEAR else 0)

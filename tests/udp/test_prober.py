@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 import time
@@ -196,6 +197,21 @@ def test_what_came_before_icmp_is_still_told() -> None:
     prober.doRead()
     assert [type(e) for e in events] == [Replied]
     assert ended == [ConnectionRefusedError]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux counts them")
+def test_what_this_machine_dropped_unread_is_told() -> None:
+    """More replies than the socket holds before anybody reads: a note says so."""
+    clock = LateClock()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        prober = on_clock(clock, server, Plan(1, 1000 * MS, 1000 * MS), lambda _: None)
+        prober.run()
+        reply, client = server.recvfrom(100)
+        for _ in range(5000):
+            server.sendto(reply, client)
+        prober.stop()
+    assert any(re.match(r"This machine dropped \d+ replies unread", n) for n in prober.trace.notes)
 
 
 @pytest_twisted.ensureDeferred
