@@ -74,6 +74,16 @@ class Courier:
                 total.cancel()
         return await result
 
+    @property
+    def connected(self) -> bool:
+        """Whether the next mail goes over a connection that is there already."""
+        return self._client is not None and self._client.usable
+
+    def cut(self, why: str) -> None:
+        """End the connection now; a mail on its way gets its result at once."""
+        if self._client is not None:
+            self._client.broken(Ending.TRY_LATER, why)
+
     async def close(self) -> None:
         """Say goodbye; at once when there is no connection."""
         client, self._client = self._client, None
