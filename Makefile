@@ -45,7 +45,7 @@ check: $(VENV)/package $(VENV)/test $(VENV)/check
 	$(BIN)/pytest -q tests/test_law_of_imports.py
 	sh tests/install_and_list.sh $(PYTHON)
 
-bench: $(VENV)/package $(VENV)/test
+bench: $(VENV)/package $(VENV)/test $(VENV)/bench
 	$(BIN)/python -m tests.bench $(ARGS)
 
 outside:
@@ -112,6 +112,6 @@ $(VENV)/package: $(VENV)/dependencies $(SOURCES)
 	$(BIN)/python -c "$(PLUGIN_CACHE)"
 	touch $@
 
-$(VENV)/test $(VENV)/check: $(VENV)/%: $(VENV)/dependencies
+$(VENV)/test $(VENV)/check $(VENV)/bench: $(VENV)/%: $(VENV)/dependencies
 	$(BIN)/pip install -q "$$(printf '.[%s]' $*)"
 	touch $@

@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ import netlabsvc.udp.inputs
 import netlabsvc.udp.settings
 import netlabsvc.web.settings
 from netlabsvc import state, toml
-from netlabsvc.keys import Key, key, keys_of
+from netlabsvc.keys import Key, TableError, key, keys_of, nearest
 
 SERVICES = ("chat", "udp", "web", "mail")
 #: Variables that begin with NETLAB_ but belong to the command line, not to the daemon.
@@ -195,6 +194,7 @@ def load(
     :raises ConfigError: with every mistake of the file, the environment and the flags.
     """
     mistakes: list[str] = []
+    origins: dict[str, Origin] = {}
     found = {path: Setting(k.default) for path, k in KEYS.items()}
     found["state_dir"] = Setting(*state.state_directory(environ))
     try:
@@ -203,16 +203,19 @@ def load(
         layers, mistakes = [], error.mistakes
     layers += _from_environment(environ, mistakes)
     layers += _from_flags(flags)
-    for path, raw, source, rank in layers:
+    for path, raw, origin, rank in layers:
         try:
             value = KEYS[path].value(raw)
+        except TableError as error:
+            mistakes += [f"{origin(b)}: {_below(path, b)}: {why}" for b, why in error.mistakes]
         except ValueError as error:
-            mistakes.append(f"{source}: {path} = {toml.literal(raw)}: {error}")
+            mistakes.append(f"{origin(())}: {path} = {toml.literal(raw)}: {error}")
         else:
             if path != "state_dir" or value:
-                found[path] = Setting(value, source, rank)
+                found[path] = Setting(value, origin(()), rank)
+                origins[path] = origin
     _settle_exclusions(found, mistakes)
-    _check(found, mistakes, directory)
+    _check(found, origins, mistakes, directory)
     if mistakes:
         raise ConfigError(mistakes)
     return Config.of(found)
@@ -222,7 +225,18 @@ def _section(found: Mapping[str, Setting], section: str, kind: type) -> Any:
     return kind(**{k.name: found[k.path].value for k in keys_of(section, kind)})
 
 
-Layer = Iterator[tuple[str, Any, str, int]]
+#: Where a key was set, or what the names below it lead to: ``netlab.toml:12``.
+Origin = Callable[[toml.Path], str]
+Layer = Iterator[tuple[str, Any, Origin, int]]
+
+
+def _always(source: str) -> Origin:
+    return lambda below: source
+
+
+def _below(path: str, names: toml.Path) -> str:
+    """A key with names below it, as they stand in a file: ``web.hosts."a.lab".root``."""
+    return ".".join([path, *(n if n.isalnum() else toml.literal(n) for n in names)])
 
 
 def _from_file(file: Path, mistakes: list[str]) -> Layer:
@@ -237,17 +251,24 @@ def _from_file(file: Path, mistakes: list[str]) -> Layer:
     except (ValueError, RecursionError) as error:  # a number of 5000 digits, a thousand brackets
         raise ConfigError([f"{file}: not valid TOML: {error}"]) from None
     lines = toml.key_lines(text)
+
+    def line_of(path: toml.Path) -> int:
+        # A key inside an inline table has no line of its own: its table's line is the nearest.
+        return next(lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines)
+
+    def origin(path: toml.Path) -> Origin:
+        return lambda below: f"{file}:{line_of(path + below)}"
+
     for path, raw in _leaves(tree, ()):
         dotted = ".".join(path)
-        # A key inside an inline table has no line of its own: its table's line is the nearest.
-        line = next(lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines)
+        line = line_of(path)
         if (dotted in KEYS or _is_table(dotted)) and tuple(dotted.split(".")) != path:
             quoted = ".".join(f'"{name}"' if "." in name else name for name in path)
             mistakes.append(
                 f"{file}:{line}: {quoted}: quotes make one name of it; write {dotted} without them"
             )
         elif dotted in KEYS:
-            yield dotted, raw, f"{file}:{line}", 1
+            yield dotted, raw, origin(path), 1
         else:
             mistakes.append(f"{file}:{line}: {_unknown(dotted, raw)}")
 
@@ -260,8 +281,8 @@ def _unknown(dotted: str, raw: object) -> str:
         return f"{dotted} is a table; write [{below}] and its keys below it"
     if isinstance(raw, dict):
         known = f"; the known ones are {', '.join(tables)}"
-        return f"unknown table {dotted}{_nearest(dotted, tables) or known}"
-    return f"unknown key {dotted}{_nearest(dotted, list(KEYS))}"
+        return f"unknown table {dotted}{nearest(dotted, tables) or known}"
+    return f"unknown key {dotted}{nearest(dotted, list(KEYS))}"
 
 
 def _is_table(dotted: str) -> bool:
@@ -283,20 +304,15 @@ def _from_environment(environ: Mapping[str, str], mistakes: list[str]) -> Layer:
         if variable in known:
             # As everywhere in the environment, an empty variable counts as not set.
             if text:
-                yield known[variable], text, f"${variable}", 2
+                yield known[variable], text, _always(f"${variable}"), 2
         elif variable.startswith("NETLAB_") and variable not in FOREIGN_VARIABLES:
-            mistakes.append(f"${variable}: unknown variable{_nearest(variable, list(known))}")
+            mistakes.append(f"${variable}: unknown variable{nearest(variable, list(known))}")
 
 
 def _from_flags(flags: Mapping[str, str]) -> Layer:
     known = {k.flag: path for path, k in KEYS.items() if k.flag}
     for flag, text in flags.items():
-        yield known[flag], text, f"--{flag}", 3
-
-
-def _nearest(word: str, words: list[str]) -> str:
-    near = get_close_matches(word, words, n=1, cutoff=0.5)
-    return f"; the nearest known one is {near[0]}" if near else ""
+        yield known[flag], text, _always(f"--{flag}"), 3
 
 
 def _settle_exclusions(found: dict[str, Setting], mistakes: list[str]) -> None:
@@ -314,8 +330,20 @@ def _settle_exclusions(found: dict[str, Setting], mistakes: list[str]) -> None:
             )
 
 
-def _check(found: Mapping[str, Setting], mistakes: list[str], directory: Path) -> None:
+def _check(
+    found: Mapping[str, Setting],
+    origins: Mapping[str, Origin],
+    mistakes: list[str],
+    directory: Path,
+) -> None:
     """What only the file system or several values together can tell."""
+    for name, host in found["web.hosts"].value.items():
+        if not host.root or not _is_directory(directory / host.root):
+            below = (name, "root")
+            mistakes.append(
+                f"{origins['web.hosts'](below)}: {_below('web.hosts', below)} = "
+                f"{toml.literal(host.root)}: no such directory; name one that exists"
+            )
     root = found["web.root"]
     if root.value and not _is_directory(directory / root.value):
         mistakes.append(

@@ -68,6 +68,13 @@ def peer_name(address: Any) -> str:
     return "unix"
 
 
+def host_of(address: Any) -> str:
+    """The address without its port: ``10.0.0.5``; ``unix`` for a Unix socket's."""
+    if isinstance(address, IPv4Address | IPv6Address):
+        return address.host.removeprefix("::ffff:") if "." in address.host else address.host
+    return "unix"
+
+
 def plain_socket(transport: Any) -> socket.socket | None:
     """The socket below a transport, also below TLS; None where it is closed, or never was one."""
     while transport is not None:
@@ -79,6 +86,14 @@ def plain_socket(transport: Any) -> socket.socket | None:
             return handle
         transport = getattr(transport, "transport", None)
     return None
+
+
+def unsent_bytes(transport: Any) -> int:
+    """What one of Twisted's TCP transports has been given and not yet handed to the kernel.
+
+    It has no public name for that. Who writes to its socket must know that nothing is before him.
+    """
+    return len(transport.dataBuffer) - int(transport.offset) + int(transport._tempDataLen)
 
 
 def acknowledged_bytes(sock: socket.socket | None) -> int | None:

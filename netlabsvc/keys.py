@@ -6,10 +6,12 @@ Each room lists its keys in its ``settings.py`` as a frozen dataclass whose fiel
 
 from __future__ import annotations
 
+import tomllib
 import types
 import typing
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
 from typing import Any
 
 PORTS = (0, 65535)
@@ -28,11 +30,13 @@ def key(
     excludes: str = "",
     none: str = "off",
     live: bool = False,
+    names: Callable[[str], str] | None = None,
 ) -> Any:
     """Declare a dataclass field as a configuration key.
 
     The field's annotation says what is accepted: ``bool``, ``int``, ``float``, ``str``,
-    ``tuple[str, ...]``, and each of them ``| None``.
+    ``tuple[str, ...]``, and each of them ``| None``; ``Mapping[str, X]`` is a table of one's own
+    names, in which X is ``str`` or another dataclass of keys.
 
     :param help: one line for people: etc/netlab.toml and --help are made of it.
     :param unit: ``s``, ``bytes``, ...; shown in errors and help.
@@ -40,13 +44,16 @@ def key(
     :param one_of: the only words accepted (for a tuple: the only ones it may hold).
     :param flag: the option of ``twistd netlab`` that sets it, without the dashes.
     :param read: turns what the file, the environment or a flag holds into the field's value;
-        raises ValueError with what would be right. For what annotation and bounds cannot say.
+        raises ValueError with what would be right. For what annotation and bounds cannot say. In
+        a table it reads each value.
     :param excludes: the neighbouring key that must not be set beside this one; where the two come
         from different sources, the stronger source wins.
     :param none: the word that stands for None.
     :param live: it can change while the daemon runs; else a change waits for a restart.
+    :param names: reads the names in a table; raises ValueError with what would be right.
     """
     facts = {
+        "default": default,
         "help": help,
         "unit": unit,
         "bounds": bounds,
@@ -56,8 +63,19 @@ def key(
         "excludes": excludes,
         "none": none,
         "live": live,
+        "names": names,
     }
+    if isinstance(default, Mapping):
+        return field(default_factory=lambda: default, metadata=facts)
     return field(default=default, metadata=facts)
+
+
+class TableError(ValueError):
+    """What is wrong in a table: for each mistake the names that lead to it, and what is right."""
+
+    def __init__(self, mistakes: list[tuple[tuple[str, ...], str]]) -> None:
+        super().__init__("; ".join(f"{'.'.join(path)}: {why}" for path, why in mistakes))
+        self.mistakes = mistakes
 
 
 @dataclass(frozen=True)
@@ -77,6 +95,7 @@ class Key:
     excludes: str
     none: str
     live: bool = False
+    names: Callable[[str], str] | None = None
 
     @property
     def path(self) -> str:
@@ -101,8 +120,10 @@ class Key:
     def value(self, raw: object) -> Any:
         """Read a value of a TOML file (typed) or of a flag or variable (always text).
 
-        :raises ValueError: says what would be right.
+        :raises ValueError: says what would be right; a `TableError` also where.
         """
+        if self.base is Mapping:
+            return self._table(raw)
         if self.optional and raw == self.none:
             return None
         try:
@@ -120,6 +141,50 @@ class Key:
             raise ValueError("takes each word once")
         return value
 
+    def _table(self, raw: object) -> dict[str, Any]:
+        """A table; in the text of a variable it is written as in the file: ``{a = "b"}``."""
+        if isinstance(raw, str):
+            try:
+                raw = tomllib.loads(f"table = {raw}")["table"]
+            except ValueError:
+                raise ValueError(self.accepts()) from None
+        if not isinstance(raw, dict):
+            raise ValueError(self.accepts())
+        found: dict[str, Any] = {}
+        mistakes: list[tuple[tuple[str, ...], str]] = []
+        for name, below in raw.items():
+            try:
+                named = self.names(name) if self.names else name
+                found[named] = self._entry(below)
+            except TableError as error:
+                mistakes += [((name, *path), why) for path, why in error.mistakes]
+            except ValueError as error:
+                mistakes.append(((name,), str(error)))
+        if mistakes:
+            raise TableError(mistakes)
+        return found
+
+    def _entry(self, raw: object) -> Any:
+        """One value of a table: plain, or a table of the keys of a dataclass."""
+        kind = typing.get_args(self.kind)[1]
+        if not is_dataclass(kind):
+            return self.read(raw) if self.read else _typed(kind, raw)
+        known = {k.name: k for k in keys_of("", typing.cast(type, kind))}
+        if not isinstance(raw, dict):
+            raise ValueError(f"takes a table of {', '.join(known)}")
+        found: dict[str, Any] = {}
+        mistakes: list[tuple[tuple[str, ...], str]] = []
+        for name, below in raw.items():
+            try:
+                found[name] = known[name].value(below)
+            except KeyError:
+                mistakes.append(((name,), f"unknown key{nearest(name, list(known))}"))
+            except ValueError as error:
+                mistakes.append(((name,), str(error)))
+        if mistakes:
+            raise TableError(mistakes)
+        return typing.cast(type, kind)(**found)
+
     def accepts(self) -> str:
         """What would be right, for people: ``takes a whole number from 0 to 65535, or off``."""
         kind = {
@@ -128,6 +193,7 @@ class Key:
             float: "a number",
             str: "a text",
             tuple: "a list of texts",
+            Mapping: "a table",
         }[self.base]
         if self.one_of:
             kind = ("some of " if self.base is tuple else "one of ") + ", ".join(self.one_of)
@@ -145,6 +211,8 @@ class Key:
 
     def written(self, value: object) -> object:
         """The value as a file would hold it."""
+        if isinstance(value, Mapping):
+            return {n: v if isinstance(v, str) else asdict(v) for n, v in value.items()}
         return self.none if value is None else value
 
 
@@ -152,7 +220,13 @@ def keys_of(section: str, settings: type) -> Iterator[Key]:
     """The keys that a settings dataclass declares, in its order."""
     kinds = typing.get_type_hints(settings)
     for f in fields(settings):
-        yield Key(section, f.name, kinds[f.name], f.default, **f.metadata)
+        yield Key(section, f.name, kinds[f.name], **f.metadata)
+
+
+def nearest(word: str, words: list[str]) -> str:
+    """The end of a sentence about an unknown word: which known one is like it."""
+    near = get_close_matches(word, words, n=1, cutoff=0.5)
+    return f"; the nearest known one is {near[0]}" if near else ""
 
 
 def _typed(kind: type, raw: object) -> Any:

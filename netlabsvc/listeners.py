@@ -64,6 +64,7 @@ def listen(
     :raises StartError: when one cannot be opened; those before it are closed again.
     """
     opened: list[Listener] = []
+    tls = prefix == "tls_"
     number = config.settings[f"{section}.{prefix}port"].value
     try:
         for text in config.settings[f"{section}.{prefix}listen"].value:
@@ -72,7 +73,7 @@ def listen(
             opened.append(_adopt(one, factory, reactor))
         if not opened and number is not None:
             port = reactor.listenTCP(number, factory, BACKLOG, config.daemon.host)
-            opened.append(Listener(port))
+            opened.append(Listener(port, tls))
     except CannotListenError as error:
         raise port_error(f"{section}.{prefix}port", error) from None
     except StartError:
@@ -216,11 +217,15 @@ _TRY = {
         "a program that speaks TLS and sends 4 bytes of length before each message",
     ),
     "udp.port": ("netlab ping {where}", ""),
-    "udp.stamp.port": ("a STAMP or TWAMP-Light sender", ""),
+    "udp.stamp.port": ("netlab ping --proto stamp {where}", ""),
     "udp.irtt.port": ("irtt client -i 10ms -d 1s {where}", ""),
     "web.port": ("curl http://{where}/", "curl https://{where}/"),
     "mail.sandbox.port": (
         "netlab mail --server {where} --from ada@lab --to bob@lab --body hello",
+        "openssl s_client -quiet -connect {where}",
+    ),
+    "mail.sandbox.tls_port": (
+        "openssl s_client -quiet -connect {where}",
         "openssl s_client -quiet -connect {where}",
     ),
 }

@@ -29,9 +29,21 @@ class Batch:
     ``log.info("{batch}", batch=Batch(...))``: an event for each line would cost more than the line.
     """
 
-    def __init__(self, items: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-        """:param items: the text of each line and its fields."""
+    def __init__(
+        self,
+        items: Iterable[tuple[str, Mapping[str, Any]]],
+        *,
+        bare: bool = False,
+        json: bool = False,
+    ) -> None:
+        """:param items: the text of each line and its fields.
+        :param bare: the lines have a form of their own, of which other programs know: a log of text
+            adds nothing to them. They must hold nothing unsafe.
+        :param json: each line is an object already, which a log of JSON, too, takes as it is.
+        """
         self.items = list(items)
+        self.bare = bare
+        self.json = json
 
     def __str__(self) -> str:
         return "\n".join(text for text, _ in self.items)
@@ -129,7 +141,7 @@ def text_lines(event: LogEvent) -> Iterator[str]:
     head = f"{_second(int(time_s))}.{int(time_s % 1 * 1000):03} {room_of(event)}: {word}"
     if isinstance(batch := event.get("batch"), Batch):
         for text, _ in batch.items:
-            yield head + escape(text)
+            yield escape(text) if batch.bare else head + escape(text)
         return
     details: list[str] = []
     text = formatEvent(event)
@@ -145,6 +157,10 @@ def text_lines(event: LogEvent) -> Iterator[str]:
 
 def json_lines(event: LogEvent) -> Iterator[str]:
     """Objects with ts (RFC 3339, UTC), level, logger, msg and the event's own fields."""
+    batch = event.get("batch")
+    if isinstance(batch, Batch) and batch.json:
+        yield from (text for text, _ in batch.items)
+        return
     head = {
         "ts": rfc3339(event["log_time"]),
         "level": event.get("log_level", LogLevel.info).name,

@@ -11,11 +11,14 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
+from os import fsdecode
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
+from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 
 import netlabsvc.chat.framing
@@ -26,8 +29,10 @@ import netlabsvc.control.socket
 import netlabsvc.daemon
 import netlabsvc.mail.answers
 import netlabsvc.mail.arrivals
+import netlabsvc.mail.certificate
 import netlabsvc.mail.destination
 import netlabsvc.mail.inbox
+import netlabsvc.mail.logins
 import netlabsvc.mail.operating
 import netlabsvc.mail.queue
 import netlabsvc.mail.queue_operating
@@ -52,6 +57,7 @@ from netlabsvc.listeners import StartError
 from netlabsvc.notify import Notifier
 from netlabsvc.reloading import Unfit
 from netlabsvc.state import control_socket
+from netlabsvc.web import front
 
 
 def build(config: Config, reactor: Any, environ: Mapping[str, str]) -> Lab:
@@ -171,18 +177,21 @@ def _prepare_udp(
 def _web(lab: Lab, state_dir: Path) -> None:
     health = lab.health
     status = netlabsvc.web.status.resources(lab.config.web.status, health.metrics, health.unready)
+    roots = _web_roots(lab, lab.config.web)
     children = {**status, **lab.children}
-    root = _web_root(lab, lab.config.web)
     try:
-        site = netlabsvc.web.site.build(root, lab.config.web, children, lab.reactor)
+        site = netlabsvc.web.site.build(roots, lab.config.web, children, lab.reactor)
     except OSError as error:
-        raise StartError(f"web: cannot serve {root}: {error.strerror}; see --www") from None
+        raise StartError(
+            f"web: cannot serve {fsdecode(error.filename)}: {error.strerror}; see --www"
+        ) from None
 
     def prepare(settings: netlabsvc.web.settings.Settings) -> Callable[[], None]:
         try:
-            return site.prepare(_web_root(lab, settings), settings)
+            return site.prepare(_web_roots(lab, settings), settings)
         except OSError as error:
-            raise Unfit("web.root", f"cannot be served: {error.strerror}") from None
+            why = f"{fsdecode(error.filename)} cannot be served: {error.strerror}"
+            raise Unfit("web.root", why) from None
 
     lab.live.follow("web", prepare)
     lab.drain_at_end(site)
@@ -190,26 +199,64 @@ def _web(lab: Lab, state_dir: Path) -> None:
     lab.listen("web", site)
 
 
-def _web_root(lab: Lab, settings: netlabsvc.web.settings.Settings) -> Path:
+def _web_roots(lab: Lab, settings: netlabsvc.web.settings.Settings) -> netlabsvc.web.site.Roots:
+    hosts = {name: lab.directory / host.root for name, host in settings.hosts.items()}
     if settings.root:
-        return lab.directory / settings.root
-    return netlabsvc.web.site.packaged_root()
+        return netlabsvc.web.site.Roots(lab.directory / settings.root, hosts)
+    return netlabsvc.web.site.Roots(
+        netlabsvc.web.site.packaged_root(), hosts, partial(_front_page, lab)
+    )
+
+
+def _front_page(lab: Lab, called: str) -> bytes:
+    """What runs where at this moment, for a visitor who calls this host so."""
+    return front.render(
+        (
+            front.Listening(one["key"], one["host"], one["port"], one["protocol"], one["tls"])
+            for one in listeners.described(lab.listeners)
+            if "port" in one
+        ),
+        called,
+        inbox=b"inbox" in lab.children,
+    )
+
+
+#: How often mails that are too old are looked for, beside each time that one comes.
+_TIDY_S = 600.0
 
 
 def _mail(lab: Lab, state_dir: Path) -> None:
     in_thread = partial(deferToThreadPool, lab.reactor, lab.reactor.getThreadPool())
+    settings, name = lab.config.sandbox, socket.gethostname()
     try:
-        store = netlabsvc.mail.store.Store(state_dir, in_thread)
+        bounds = netlabsvc.mail.sandbox.bounds(settings)
+        store = netlabsvc.mail.store.Store(state_dir, in_thread, bounds)
     except netlabsvc.mail.schema.StoreError as error:
         raise StartError(f"mail: {error}") from None
     lab.close_at_end(store.close)
-    name = socket.gethostname()
-    sandbox = netlabsvc.mail.sandbox.Factory(lab.config.sandbox, store, lab.reactor, name)
-    lab.live.follow("mail.sandbox", lambda settings: partial(sandbox.apply, settings))
+    certificate = _certificate(lab, state_dir, name)
+    logins = netlabsvc.mail.logins.Logins(in_thread, lab.directory)
+    sandbox = netlabsvc.mail.sandbox.Factory(
+        settings, store, lab.reactor, name, certificate.context, logins.check
+    )
+
+    def prepare(settings: netlabsvc.mail.settings.Sandbox) -> Callable[[], None]:
+        if problem := logins.problem(settings):
+            raise Unfit("mail.sandbox.users_file", problem)
+        return partial(sandbox.apply, settings)
+
+    if problem := logins.problem(settings):
+        raise StartError(f"mail: users_file {problem}")
+    tidying = LoopingCall(lambda: store.tidy(lab.reactor.seconds()))
+    tidying.clock = lab.reactor
+    tidying.start(_TIDY_S)
+    lab.close_at_end(tidying.stop)
+    lab.live.follow("mail.sandbox", prepare)
     lab.drain_at_end(sandbox)
     lab.health.sources.append(sandbox.metrics)
     lab.listen("mail.sandbox", sandbox)
-    lab.routes += netlabsvc.mail.operating.Operating(state_dir, in_thread).routes()
+    lab.listen("mail.sandbox", sandbox.inside_tls(), "tls_")
+    lab.routes += netlabsvc.mail.operating.Operating(sandbox, state_dir, in_thread).routes()
     _queue(lab, store, state_dir, in_thread)
     if lab.config.sandbox.inbox != "off":
         _inbox(lab, store, state_dir, in_thread)
@@ -263,6 +310,26 @@ def _inbox(
     lab.live.follow("mail.sandbox", lambda settings: partial(inbox.apply, settings))
     lab.drain_at_end(arrivals)
     lab.children[b"inbox"] = inbox
+
+
+def _certificate(lab: Lab, state_dir: Path, name: str) -> netlabsvc.mail.certificate.Certificate:
+    """The certificate of the configuration, or the one that is kept in the state directory."""
+    settings = lab.config.sandbox
+    try:
+        if bool(settings.certificate_file) != bool(settings.key_file):
+            given = "certificate_file" if settings.certificate_file else "key_file"
+            raise StartError(f"mail: {given} is set alone; certificate and key belong together")
+        if settings.certificate_file:
+            paths = (lab.directory / one for one in (settings.certificate_file, settings.key_file))
+            certificate = netlabsvc.mail.certificate.Certificate(*paths)
+        else:
+            now = datetime.fromtimestamp(lab.reactor.seconds(), UTC)
+            certificate = netlabsvc.mail.certificate.kept_in(state_dir, name, now)
+    except netlabsvc.mail.certificate.CertificateError as error:
+        raise StartError(f"mail: {error}") from None
+    text = "mail shows the certificate {path}, SHA-256 {fingerprint}"
+    lab.log.info(text, path=str(certificate.path), fingerprint=certificate.fingerprint)
+    return certificate
 
 
 def _control(lab: Lab, state_dir: Path) -> None:

@@ -67,12 +67,14 @@ def _parts(dotted: str) -> Path:
 
 
 def literal(value: object) -> str:
-    """A value as TOML: bool, int, float, str, or a sequence of them."""
+    """A value as TOML: bool, int, float, str, a sequence or a mapping of them, in one line."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, tuple | list):
         return f"[{', '.join(literal(v) for v in value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{literal(str(n))} = {literal(v)}' for n, v in value.items())}}}"
     # JSON's escapes are TOML's, but for DEL, which JSON leaves bare.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

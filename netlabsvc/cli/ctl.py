@@ -16,6 +16,7 @@ from netlabsvc.cli.ctl_tables import (
     impairments,
     mails,
     members,
+    personalities,
     room,
     services,
     transcript,
@@ -212,6 +213,30 @@ def _chosen(reflector: str | None) -> dict[str, str]:
 def list_mails(limit: int) -> None:
     """The newest mails that the sandbox took."""
     show(ask("GET", "/v1/mail/messages", limit=limit), mails)
+
+
+@command.group("mail")
+def mail_group() -> None:
+    """The mail sandbox."""
+
+
+@mail_group.command("personality")
+@click.argument("name", required=False)
+@click.option("--reset", is_flag=True, help="Go back to the configured one.")
+@as_json
+def personality(name: str | None, reset: bool) -> None:
+    """How the sandbox behaves, and how it could; with NAME, change it.
+
+    \b
+    Such as:
+      netlab ctl mail personality greylist
+    """
+    path = "/v1/mail/personality"
+    if reset:
+        answer = ask("DELETE", path)
+    else:
+        answer = ask("PUT", path, personality=name) if name else ask("GET", path)
+    show(answer, personalities)
 
 
 @command.command()

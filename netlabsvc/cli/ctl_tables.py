@@ -114,6 +114,17 @@ def mails(them: list[dict[str, Any]]) -> Iterator[str]:
     yield from table(("id", "time", "verdict", "bytes", "from", "to", "subject"), rows)
 
 
+def personalities(it: dict[str, Any]) -> Iterator[str]:
+    """`netlab ctl mail personality`."""
+    chosen, configured = it["personality"], it["configured"]
+    yield chosen if chosen == configured else f"{chosen}   (configured: {configured})"
+    rows = [
+        ("*" if one["name"] == chosen else "", one["name"], one["help"])
+        for one in it["personalities"]
+    ]
+    yield from table(("", "personality", "what it does"), rows)
+
+
 def changes(them: dict[str, list[dict[str, str]]]) -> Iterator[str]:
     """`netlab ctl reload`."""
     for one in them["changed"]:

@@ -17,8 +17,8 @@ from twisted.internet.endpoints import HostnameEndpoint
 from netlabsvc.cli.run import host_and_port
 from netlabsvc.mail.address import is_loopback
 from netlabsvc.mail.courier import Courier
+from netlabsvc.mail.credentials import Credentials
 from netlabsvc.mail.delivery import Ending, Stage
-from netlabsvc.mail.login import Credentials
 from netlabsvc.mail.mechanisms import MECHANISMS
 from netlabsvc.mail.plan import Deadlines, Plan, Stop, TlsMode
 from netlabsvc.mail.tls import Trust, TrustError, authorities

@@ -44,12 +44,12 @@ def report(
     :param mail_id: in the queue.
     :param host: the name of this machine.
     """
-    head = message.replace(b"\r\n", b"\n").partition(b"\n\n")[0][:MAX_HEADERS_BYTES]
+    returned = message.replace(b"\r\n", b"\n").partition(b"\n\n")[0][:MAX_HEADERS_BYTES]
     text = "\n".join([_opening(failed), *map(_told, failed), _closing(mail_id, queued_s)])
     parts = [
         bytes(_part("plain", text)),
         _status(host, failed, queued_s),
-        bytes(_part("rfc822-headers", head.decode("utf-8", "replace") + "\n")),
+        bytes(_part("rfc822-headers", returned.decode("utf-8", "replace") + "\n")),
     ]
     whole = EmailMessage(policy=SMTPUTF8)
     whole["From"] = f"netlab queue <mailer-daemon@{host}>"
@@ -61,10 +61,12 @@ def report(
     whole["Auto-Submitted"] = "auto-replied"
     whole["MIME-Version"] = "1.0"
     boundary = f"=queue-{mail_id}-{unique}="
-    whole["Content-Type"] = f'multipart/report; report-type=delivery-status; boundary="{boundary}"'
+    kind = "multipart/report; report-type=delivery-status"
+    head = bytes(whole).removesuffix(b"\r\n")
+    head += f'Content-Type: {kind};\r\n boundary="{boundary}"\r\n\r\n'.encode()
     border = f"--{boundary}".encode()
     body = b"".join(border + b"\r\n" + part + b"\r\n" for part in parts)
-    return bytes(whole).removesuffix(b"\r\n") + b"\r\n" + body + border + b"--\r\n"
+    return head + body + border + b"--\r\n"
 
 
 def _opening(failed: Sequence[Recipient]) -> str:

@@ -308,7 +308,7 @@ class Client(Opening):
             self.stage = Stage.BODY
             self.passes(Stage.BODY)
         elif len(message) <= SMALL_BYTES:
-            self.transport.write(on_wire(message))
+            self.write(on_wire(message))
             self.finishedFileTransfer(b"")
         else:
             self.reach(Stage.BODY)

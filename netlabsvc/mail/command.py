@@ -1,6 +1,7 @@
 """One command line of SMTP, and the reply to it: the grammar, without any state.
 
-    line     = verb [SP argument] CRLF              at most 512 octets (RFC 5321 4.5.3.1.4)
+    line     = verb [SP argument] CRLF              at most 512 octets (RFC 5321 4.5.3.1.4), of
+                                                    AUTH 12288 (RFC 4954 section 4)
     MAIL     = "FROM:" path *(SP name ["=" value])  SIZE=, BODY= and SMTPUTF8
     RCPT     = "TO:" path
     path     = "<" [mailbox] ">"                    a blank before it is let pass: textbooks have it
@@ -15,11 +16,14 @@ import re
 from dataclasses import dataclass
 
 from netlabsvc.mail.address import AddressError, mailbox
+from netlabsvc.mail.login import MAX_LINE_BYTES as MAX_AUTH_LINE_BYTES
+from netlabsvc.mail.personality import PLAIN, Manner
 
 #: With its CRLF. The extensions offered add at most 53 octets to MAIL, and a path is at most 256:
 #: no command that is right comes near.
 MAX_COMMAND_LINE_BYTES = 512
 
+_LF_ALONE = "a line ends with CR LF, this one with LF alone (in nc: nc -C)"
 _PATH = re.compile(r' *<((?:"(?:[^"\\]|\\.)*"|[^"<>])*)>(?: (.*))?')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_SIZE_DIGITS = 20  # RFC 1870 section 6
@@ -32,19 +36,31 @@ class Reply:
     code: int
     enhanced: str
     text: tuple[str, ...]
+    manner: Manner = PLAIN
+
+    def lines(self) -> list[str]:
+        """The reply without its line ends."""
+        text = self.text
+        if self.manner.multiline and self.code != 334:  # which is one line (RFC 4954 section 4)
+            text = ("a reply may have several lines", *text)
+        status = f"{self.enhanced} " if self.enhanced else ""
+        first = [f"{self.code}-{status}{line}" for line in text[:-1]]
+        return [*first, f"{self.code} {status}{text[-1]}"]
 
     def encode(self) -> bytes:
-        status = f"{self.enhanced} " if self.enhanced else ""
-        *first, last = self.text
-        lines = [f"{self.code}-{status}{line}\r\n" for line in first]
-        return "".join([*lines, f"{self.code} {status}{last}\r\n"]).encode("ascii")
+        end = "\n" if self.manner.lf_only else "\r\n"
+        return "".join([line + end for line in self.lines()]).encode("ascii")
 
 
 class Refused(Exception):
-    """This command, or this message, gets this reply."""
+    """This command, or this message, gets this reply.
 
-    def __init__(self, code: int, enhanced: str, text: str) -> None:
+    :ivar rule: what refused it, in a few words; "" where the reply says it all.
+    """
+
+    def __init__(self, code: int, enhanced: str, text: str, rule: str = "") -> None:
         self.reply = Reply(code, enhanced, (text,))
+        self.rule = rule
 
 
 @dataclass(frozen=True)
@@ -61,11 +77,11 @@ def parse(line: bytes) -> tuple[str, str]:
 
     :raises Refused: for a line that is too long, does not end with CRLF, or is no text.
     """
-    if len(line) > MAX_COMMAND_LINE_BYTES:
-        raise Refused(500, "5.5.2", f"a command line has at most {MAX_COMMAND_LINE_BYTES} octets")
+    limit = MAX_AUTH_LINE_BYTES if line[:5].upper() == b"AUTH " else MAX_COMMAND_LINE_BYTES
+    if len(line) > limit:
+        raise Refused(500, "5.5.2", f"a command line has at most {limit} octets")
     if not line.endswith(b"\r\n"):
-        text = "a line ends with CR LF, this one with LF alone (in nc: nc -C)"
-        raise Refused(500, "5.5.2", text)
+        raise Refused(500, "5.5.2", _LF_ALONE)
     try:
         text = line[:-2].decode()
     except UnicodeDecodeError:
@@ -75,6 +91,18 @@ def parse(line: bytes) -> tuple[str, str]:
     verb, _, argument = text.partition(" ")
     # Only ASCII is folded: there are letters whose capital is an S.
     return verb.upper() if verb.isascii() else verb, argument.strip(" ")
+
+
+def answer(line: bytes) -> str:
+    """What a line says that answers a 334.
+
+    :raises Refused: for a line that is too long, does not end with CRLF, or is no text.
+    """
+    if len(line) > MAX_AUTH_LINE_BYTES:
+        raise Refused(500, "5.5.6", f"a line of AUTH has at most {MAX_AUTH_LINE_BYTES} octets")
+    if not line.endswith(b"\r\n"):
+        raise Refused(500, "5.5.2", _LF_ALONE)
+    return line[:-2].decode("ascii", "replace")
 
 
 def sender(argument: str, max_size: int, *, extended: bool) -> tuple[str, Parameters]:

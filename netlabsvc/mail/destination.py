@@ -16,9 +16,9 @@ from twisted.names import client as names
 
 from netlabsvc.mail import address
 from netlabsvc.mail.courier import Courier
+from netlabsvc.mail.credentials import Credentials
 from netlabsvc.mail.delivery import Ending, Fate, Outgoing, Progress, Result, Stage
 from netlabsvc.mail.exchangers import NoExchanger, exchangers
-from netlabsvc.mail.login import Credentials
 from netlabsvc.mail.plan import Plan, TlsMode
 from netlabsvc.mail.settings import Queue
 from netlabsvc.mail.tls import Trust, TrustError, authorities

@@ -20,6 +20,7 @@ LABELS: dict[str, Both] = {
     "choose": Both("Choose", "选择"),
     "delete chosen": Both("Delete chosen", "删除所选"),
     "delete": Both("Delete", "删除"),
+    "pages": Both("More mail", "更多邮件"),
     "older": Both("Older", "更早的"),
     "newest": Both("Newest", "最新的"),
     "empty": Both("No mail yet.", "还没有邮件。"),

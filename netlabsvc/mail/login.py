@@ -1,133 +1,111 @@
-"""The AUTH command and what follows it, without sockets: mechanisms in turn (RFC 4954).
+"""AUTH as the server hears it (RFC 4954): the mechanisms, line by line, in Base64.
 
-    C: AUTH PLAIN AGFkYQBzZWNyZXQ=    with an initial response where there is one
-    S: 334 <Base64>                   a challenge
-    C: <Base64>                       its answer; a lone * gives up
-    S: 235 / 535 / 454 ...            yes; no: the next mechanism; not now
+    PLAIN      [authzid] NUL authcid NUL password     RFC 4616
+    LOGIN      "Username:" name "Password:" password  never a standard, and everywhere
+    CRAM-MD5   a challenge; name SP digest            RFC 2195
 
-A mechanism that shows the password is not used where others can listen. It says
-lines and is told replies; a login that failed is raised.
+A mechanism is a generator: it yields each challenge, is sent each answer, and returns what the
+client claims. Whether that is right it does not know; a digest cannot be checked against a salted
+hash, so CRAM-MD5 is offered only where everything is right.
 """
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
-from collections.abc import Sequence
+from binascii import Error
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
-from netlabsvc.mail.mechanisms import MECHANISMS, SHOWN, AuthError, Mechanism
-
-#: What need not be hidden: it would be found everywhere.
-_MIN_HIDDEN = 4
+#: RFC 4954 section 4, line end included.
+MAX_LINE_BYTES = 12288
 
 
 @dataclass(frozen=True)
-class Credentials:
-    """Who one is, and what proves it.
+class Claim:
+    """Who somebody says to be.
 
-    :ivar mechanism: the only one to use; by default the best that is offered.
-    :ivar insecure: show the password to whoever listens, if need be.
+    :ivar password: never kept, never shown; "" where only a digest was given.
     """
 
+    mechanism: str
     user: str
     password: str = field(repr=False)
-    mechanism: str | None = None
-    insecure: bool = False
 
 
-class NotLoggedIn(Exception):
-    """No mechanism is left, or none could be used; the text says why."""
+class Malformed(Exception):
+    """What was said is not what the mechanism asks for; the text says what would be."""
 
 
-class BadChallenge(NotLoggedIn):
-    """What the server asked is no question of SASL."""
+class Cancelled(Exception):
+    """The client gave up with a lone asterisk."""
+
+
+#: Yields challenges, is sent answers, returns the claim.
+Exchange = Generator[bytes, bytes, Claim]
+
+
+def _plain(challenge: bytes) -> Exchange:
+    parts = (yield b"").split(b"\0")
+    if len(parts) != 3:
+        raise Malformed("PLAIN is NUL name NUL password, all of it in one Base64 word")
+    return _claim("PLAIN", parts[1], parts[2])
+
+
+def _login(challenge: bytes) -> Exchange:
+    name = yield b"Username:"
+    password = yield b"Password:"
+    return _claim("LOGIN", name, password)
+
+
+def _cram_md5(challenge: bytes) -> Exchange:
+    name, _, digest = (yield challenge).rpartition(b" ")
+    if not re.fullmatch(rb"[0-9a-f]{32}", digest):
+        raise Malformed("CRAM-MD5 is a name, a blank and 32 hexadecimal digits")
+    return _claim("CRAM-MD5", name, b"")
+
+
+def _claim(mechanism: str, name: bytes, password: bytes) -> Claim:
+    try:
+        claim = Claim(mechanism, name.decode(), password.decode())
+    except UnicodeDecodeError:
+        raise Malformed("name and password are UTF-8") from None
+    if not claim.user:
+        raise Malformed("the name is empty")
+    return claim
+
+
+#: By name, in the order in which EHLO offers them.
+MECHANISMS = {"PLAIN": _plain, "LOGIN": _login, "CRAM-MD5": _cram_md5}
 
 
 class Login:
-    """The attempts at one server, until one succeeds."""
+    """One AUTH on its way, from its command to the claim."""
 
-    def __init__(
-        self, credentials: Credentials, offered: Sequence[str], *, private: bool, nonce: str
-    ) -> None:
-        """:param private: whether nobody can listen: TLS, or the loopback.
-        :param nonce: printable ASCII without a comma, never used before.
+    def __init__(self, mechanism: str, challenge: bytes) -> None:
+        """:param challenge: of CRAM-MD5, another one each time."""
+        self._exchange = MECHANISMS[mechanism](challenge)
+        self._pending: bytes | None = next(self._exchange)
+        self.claim: Claim | None = None
+
+    def challenge(self) -> str:
+        """What stands behind 334."""
+        return b64encode(self._pending or b"").decode("ascii")
+
+    def answer(self, word: str) -> None:
+        """Hear a line of the client, or its initial response; sets `claim` at the end.
+
+        :raises Malformed: when it is no Base64, or not what the mechanism asks for.
+        :raises Cancelled: when the client gives up.
         """
-        self._credentials = credentials
-        self._nonce = nonce
-        self._mechanism: Mechanism | None = None
-        self._gives_up: NotLoggedIn | None = None
-        self.name = ""
-        self._refusals: list[str] = []
-        self._secrets = {credentials.password}
-        wanted = [credentials.mechanism] if credentials.mechanism else list(MECHANISMS)
-        known = [name for name in wanted if name in offered]
-        usable = [n for n in known if private or credentials.insecure or n not in SHOWN]
-        self._left = usable
-        if not known:
-            offers = " ".join(offered) or "no AUTH at all"
-            self._why = f"the server offers {offers}, none of {' '.join(wanted)}"
-        elif not usable:
-            self._why = f"{' '.join(known)} would show the password: there is no TLS"
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What must not be shown, the longest first."""
-        long = (secret for secret in self._secrets if len(secret) >= _MIN_HIDDEN)
-        return tuple(sorted(long, key=len, reverse=True))
-
-    def begin(self) -> bytes:
-        """The AUTH command of the next mechanism.
-
-        :raises NotLoggedIn: when none is left.
-        """
-        while self._left:
-            self.name = self._left.pop(0)
-            user, password = self._credentials.user, self._credentials.password
-            try:
-                self._mechanism = MECHANISMS[self.name](user, password, self._nonce)
-            except AuthError as error:
-                self._refusals.append(str(error))
-                continue
-            initial = self._mechanism.initial
-            words = [b"AUTH", self.name.encode()]
-            return b" ".join(words if initial is None else [*words, self._encoded(initial)])
-        raise NotLoggedIn("; ".join(self._refusals) or self._why)
-
-    def challenged(self, text: bytes) -> bytes:
-        """The line that answers a 334."""
-        assert self._mechanism is not None
+        if word == "*":
+            raise Cancelled
         try:
-            return self._encoded(self._mechanism.answer(b64decode(text, validate=True)), b"")
-        except Base64Error:
-            self._gives_up = BadChallenge(f"{self.name}: the 334 of the server is no Base64")
-        except AuthError as error:
-            self._gives_up = NotLoggedIn(str(error))
-        return b"*"
-
-    def succeeded(self) -> None:
-        """The server said 235.
-
-        :raises NotLoggedIn: when it had to prove something, and did not.
-        """
-        assert self._mechanism is not None
+            # "=" is how an initial response says that it is empty.
+            said = b64decode(word if word != "=" else "", validate=True)
+        except (Error, ValueError):
+            raise Malformed("this is no Base64") from None
         try:
-            self._mechanism.finish()
-        except AuthError as error:
-            raise NotLoggedIn(str(error)) from None
-
-    def failed(self, code: int, text: str) -> bytes:
-        """The server said no: the next mechanism, unless this one was given up.
-
-        :raises NotLoggedIn: when none is left.
-        """
-        if self._gives_up:
-            raise self._gives_up
-        self._refusals.append(f"{self.name} refused: {code} {text}")
-        return self.begin()
-
-    def _encoded(self, response: bytes, empty: bytes = b"=") -> bytes:
-        encoded = b64encode(response)
-        said = {encoded.decode(), response.decode("utf-8", "replace")}
-        self._secrets |= said - {self._credentials.user}
-        return encoded or empty
+            self._pending = self._exchange.send(said)
+        except StopIteration as end:
+            self.claim = end.value

@@ -18,8 +18,8 @@ from zope.interface import implementer
 from netlabsvc.mail import tls
 from netlabsvc.mail.address import is_loopback
 from netlabsvc.mail.capabilities import Capabilities, parse
+from netlabsvc.mail.credentials import BadChallenge, Login, NotLoggedIn
 from netlabsvc.mail.delivery import Channel, Ending, Stage
-from netlabsvc.mail.login import BadChallenge, Login, NotLoggedIn
 from netlabsvc.mail.plan import Plan, TlsMode
 from netlabsvc.mail.speaking import SUCCESS, Awaited, Pause, Speaker, Watch
 from netlabsvc.mail.transcript import Transcript

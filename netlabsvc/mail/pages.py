@@ -271,7 +271,9 @@ def _pager(
     if older:
         behind = reader.link("", before=str(rows[-1].id), **words)
         last = tag("a", reader.say("older"), href=behind, rel="next")
-    return tag("nav", first, last, class_="pager", aria_label=reader.say("older"))
+    if first is None and last is None:
+        return None
+    return tag("nav", first, last, class_="pager", aria_label=reader.say("pages"))
 
 
 def _token(reader: Reader) -> Markup:

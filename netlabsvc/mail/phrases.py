@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 
 from netlabsvc.mail.codes import CLASSES, SUBJECTS, enhanced
 from netlabsvc.mail.languages import Both
+from netlabsvc.mail.meanings import COMMANDS, EXTENSIONS, NEXT, UNKNOWN
 from netlabsvc.mail.transcript import Line, Side
-from netlabsvc.mail.verbs import COMMANDS, EXTENSIONS, NEXT, UNKNOWN
 
 Note = Both
 _REPLY = re.compile(r"(\d{3})(?:([ -])(?:([245]\.\d{1,3}\.\d{1,3})(?:\s|$))?(.*))?", re.ASCII)
@@ -30,6 +30,14 @@ _TLS = Both(
 _ANSWER = Both(
     "The answer to the 334: it holds the password, and is not shown.",
     "对 334 的回答：其中含有密码，因此不显示。",
+)
+_HAPPENED = Both(
+    "No line of the dialogue: the lab notes what happened here.",
+    "不是会话中的一行：这里记录发生了什么。",
+)
+_SECRET = Both(
+    "From here on everything is secret; what was said before does not count.",
+    "从这里开始全部加密；之前说过的都不算数。",
 )
 _GIVES_UP = Both("Gives the login up.", "放弃登录。")
 _MESSAGE = Both(
@@ -71,10 +79,9 @@ def _command(text: str, state: State) -> Note:
             state.in_data = False
             state.waiting.append(".")
             return COMMANDS["."]
-        if text.startswith("("):  # stands for the message and its dot
-            state.in_data = False
-            state.waiting.append(".")
         return _MESSAGE
+    if text.startswith("("):
+        return _HAPPENED
     if state.answers_334:
         state.answers_334 = False
         return _GIVES_UP if text == "*" else _ANSWER
@@ -102,10 +109,17 @@ def _arguments(verb: str, text: str) -> Note:
 
 
 def _reply(text: str, state: State) -> Note:
+    if text.startswith("("):
+        state.waiting.clear()  # who was answered in between is not known here
+        state.in_data = state.answers_334 = False
+        return _SECRET if text.startswith("(TLS") else _HAPPENED
     match = _REPLY.match(text)
     if match is None:
         return Both("No reply: a reply begins with three digits.", "不是应答：应答以三位数字开头。")
     code, dash, status, words = int(match[1]), match[2], match[3] or "", match[4] or ""
+    if state.in_data:  # a dialogue may leave the final dot out with the message
+        state.in_data = False
+        state.waiting.append(".")
     verb = state.waiting[0] if state.waiting else "" if state.greeted else "connect"
     if dash == "-":
         return _one_of_several(verb, words)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from netlabsvc.mail.address import is_domain
+from netlabsvc.mail.credentials import Credentials
 from netlabsvc.mail.delivery import Stage
-from netlabsvc.mail.login import Credentials
 
 
 class TlsMode(StrEnum):
@@ -35,6 +36,10 @@ class Deadlines:
     total_s: float = 1800.0
 
     def of(self, stage: Stage) -> float:
+        return self._by_stage.get(stage, self.command_s)
+
+    @cached_property
+    def _by_stage(self) -> dict[Stage, float]:
         return {
             Stage.CONNECT: self.connect_s,
             Stage.TLS: self.tls_s,
@@ -43,7 +48,7 @@ class Deadlines:
             Stage.BODY: self.block_s,
             Stage.DOT: self.dot_s,
             Stage.QUIT: self.quit_s,
-        }.get(stage, self.command_s)
+        }
 
 
 @dataclass(frozen=True)

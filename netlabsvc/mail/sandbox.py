@@ -7,15 +7,16 @@ what is said, and a `Store`, which keeps the mail. SMTP itself is not known here
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
+from ipaddress import ip_address
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
     IHalfCloseableProtocol,
+    IHandshakeListener,
     IPushProducer,
     IReactorTime,
     ISSLTransport,
@@ -24,16 +25,21 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from netlabsvc.connections import Connections, peer_name
+from netlabsvc.connections import Connections, host_of, peer_name
 from netlabsvc.mail.address import is_domain
 from netlabsvc.mail.command import Reply
-from netlabsvc.mail.record import Answered, Facts, Record
-from netlabsvc.mail.session import Close, Event, Message, Session
+from netlabsvc.mail.login import Claim
+from netlabsvc.mail.personality import Conduct
+from netlabsvc.mail.record import Record
+from netlabsvc.mail.session import Session
 from netlabsvc.mail.settings import Sandbox
-from netlabsvc.mail.store import Mail, Store
+from netlabsvc.mail.speech import Speech
+from netlabsvc.mail.standing import Attempted, Check, Close, Event, Message, StartTLS, Terms
+from netlabsvc.mail.store import Bounds, Mail, Store
 from netlabsvc.mail.tally import Outcome, Tally
 from netlabsvc.metrics import Metric, gauge
 
@@ -43,41 +49,57 @@ GOODBYE_S = 2.0
 log = Logger()
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer)
+@implementer(IHalfCloseableProtocol, IPushProducer, IHandshakeListener)
 class Connection(Protocol, TimeoutMixin):
     """One client.
 
-    It is not read while a mail of it goes to disk, nor while it does not read its replies: what
-    one client sends and does not hear stays in its own machine.
+    It is not read while a mail of it goes to disk, while a reply is on its way in some strange
+    manner, nor while it does not read its replies: what one client sends and does not hear stays
+    in its own machine.
     """
 
     transport: Any
+    _session: Session
+    _speech: Speech
 
     def __init__(self, sandbox: Factory) -> None:
         self._sandbox = sandbox
         self._tally = sandbox.tally
-        self._session = Session(sandbox.hostname, sandbox.settings.max_size, sandbox.tally)
         self._peer = ""
         self._mails = 0
         self._replies_pile_up = False
+        self._handshaking = False
         self._leaving = False
 
     def connectionMade(self) -> None:
+        sandbox = self._sandbox
         self._tally.connections += 1
         self._peer = peer_name(self.transport.getPeer())
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
+        terms = sandbox.terms(self.transport, self._peer)
+        self._session = Session(terms, sandbox.conduct, sandbox.tally, sandbox.reactor.seconds)
+        self._speech = Speech(self.transport, sandbox.reactor, self._read_or_not)
+        self._handshaking = isinstance(self.transport, TLSMemoryBIOProtocol)
         self.transport.registerProducer(self, True)
-        self.setTimeout(self._sandbox.settings.idle_s)
-        limit = self._sandbox.settings.max_connections
-        if len(self._sandbox.connections) >= limit:
+        self.setTimeout(sandbox.settings.idle_s)
+        limit = sandbox.settings.max_connections
+        if len(sandbox.connections) >= limit:
             text = "mail {peer}: refused, {limit} are connected"
             log.warn(text, event="refused", peer=self._peer, limit=limit)
             self._act(self._session.too_many())
             return
-        self._sandbox.connections.add(self)
+        sandbox.connections.add(self)
         log.info("mail {peer}: connected", event="connected", peer=self._peer)
         self._act(self._session.greeting())
+
+    def handshakeCompleted(self) -> None:
+        """TLS is on, at once or after STARTTLS."""
+        inside = isinstance(self.transport, TLSMemoryBIOProtocol)
+        tls = (self.transport if inside else self.transport.protocol).getHandle()
+        self._handshaking = False
+        self._session.secured(tls.get_protocol_version_name(), tls.get_cipher_name())
+        self._read_or_not()
 
     def dataReceived(self, data: bytes) -> None:
         if not self._leaving:
@@ -86,16 +108,15 @@ class Connection(Protocol, TimeoutMixin):
 
     def readConnectionLost(self) -> None:
         """The client has said all it wants to say, and may still read: ``nc -N``."""
-        self.transport.unregisterProducer()
-        self.transport.loseConnection()
+        self._speech.say([self._close])
 
     def writeConnectionLost(self) -> None:
         """Our own doing, in `_leave`."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.setTimeout(None)
-        if self._session.in_data and not self._session.waiting:
-            self._tally.messages[Outcome.ABANDONED] += 1
+        self._speech.stop()
+        self._note(self._session.lost())
         self._sandbox.connections.discard(self)
         why = reason.getErrorMessage()
         log.info(
@@ -113,13 +134,14 @@ class Connection(Protocol, TimeoutMixin):
 
     def finish(self) -> None:
         """Go as soon as no message is on its way."""
-        if not self._session.in_data and not self._session.closed:
-            self._act(self._session.shut_down())
+        session = self._session
+        if not (session.in_body or session.waiting or session.closed):
+            self._act(session.shut_down())
 
     def timeoutConnection(self) -> None:
-        if self._leaving:
+        if self._leaving or self._handshaking:
             self.transport.abortConnection()
-        elif self._session.waiting:  # for our disk, which is none of the client's fault
+        elif self._session.waiting or self._speech.busy:  # which is none of the client's fault
             self.setTimeout(self._sandbox.settings.idle_s)
         else:
             self._act(self._session.timed_out())
@@ -141,52 +163,77 @@ class Connection(Protocol, TimeoutMixin):
         """The connection has gone: `connectionLost` does what is to be done."""
 
     def _read_or_not(self) -> None:
-        if self._session.waiting or self._replies_pile_up:
+        if self._handshaking:  # what is written waits for it, and it needs to read
+            self.transport.resumeProducing()
+        elif self._session.waiting or self._replies_pile_up or self._speech.busy:
             self.transport.pauseProducing()
         else:
             self.transport.resumeProducing()
 
     def _act(self, events: list[Event]) -> None:
-        """Do what the session wants: its replies in one write, then keep a mail, or leave."""
-        said = b"".join(event.encode() for event in events if isinstance(event, Reply))
-        if said:
-            self.transport.write(said)
+        """Do what the session wants: its replies, then what comes behind them."""
+        self._note(events)
         match events[-1:]:
             case [Message() as message]:
+                self._say(events)
                 self._keep(message)
+            case [Check() as check]:
+                self._say(events)
+                self._read_or_not()
+                self._sandbox.look_up(check.claim).addCallback(self._looked_up)
+            case [StartTLS()]:
+                self._say(events, self._start_tls)
             case [Close()]:
-                self._leave()
-            case _ if self._sandbox.draining:
-                self.finish()
+                self._say(events, self._leave)
+            case _:
+                self._say(events)
+                if self._sandbox.draining:
+                    self.finish()
+
+    def _say(self, events: list[Event], *behind: Callable[[], None]) -> None:
+        self._speech.say([*(one for one in events if isinstance(one, Reply)), *behind])
+        if self._speech.busy:
+            self._read_or_not()
+
+    def _note(self, events: list[Event]) -> None:
+        """Keep the attempts that came to nothing; nobody waits for that."""
+        for event in events:
+            if isinstance(event, Attempted):
+                keeping = self._sandbox.store.add(Mail(partial(_described, event.record), None))
+                keeping.addErrback(self._not_noted)
+
+    def _not_noted(self, failure: Failure) -> None:
+        why = failure.getErrorMessage()
+        log.error("mail {peer}: an attempt could not be kept: {why}", peer=self._peer, why=why)
+
+    def _start_tls(self) -> None:
+        self._handshaking = True
+        self.transport.startTLS(self._sandbox.tls)
+        self._read_or_not()
+
+    def _looked_up(self, right: bool) -> None:
+        events = self._session.checked(right=right)
+        self._read_or_not()
+        self._act(events)
 
     def _keep(self, message: Message) -> None:
         self._read_or_not()
-        envelope, now_s = message.envelope, self._sandbox.reactor.seconds()
-        record = Record(
-            now_s,
-            Facts(self._peer, envelope.hello, envelope.esmtp),
-            envelope.mail_from,
-            tuple(Answered(path, 250, "2.1.5 recipient ok") for path in envelope.rcpt_to),
-            envelope.parameters.body_8bit,
-            envelope.parameters.smtputf8,
-            size_bytes=len(message.data),
-        )
-        kept = self._sandbox.store.add(Mail(partial(_numbered, record), message.data))
+        kept = self._sandbox.store.add(Mail(message.described, message.data))
         kept.addCallbacks(self._kept, self._not_kept, callbackArgs=(message,))
         kept.addErrback(lambda failure: log.failure("mail {peer}", failure, peer=self._peer))
 
-    def _kept(self, mail_id: int, mail: Message) -> None:
+    def _kept(self, mail_id: int, message: Message) -> None:
         self._mails += 1
         self._tally.messages[Outcome.KEPT] += 1
-        self._tally.kept_bytes += len(mail.data)
+        self._tally.kept_bytes += len(message.data)
         log.info(
             "mail {peer}: kept as {id}, {size} bytes from <{mail_from}> to {rcpt_to}",
             event="kept",
             peer=self._peer,
             id=mail_id,
-            size=len(mail.data),
-            mail_from=mail.envelope.mail_from,
-            rcpt_to=", ".join(f"<{path}>" for path in mail.envelope.rcpt_to),
+            size=len(message.data),
+            mail_from=message.record.mail_from,
+            rcpt_to=", ".join(f"<{path}>" for path in message.record.rcpt_to),
         )
         self._go_on(self._session.stored(mail_id))
 
@@ -200,6 +247,10 @@ class Connection(Protocol, TimeoutMixin):
     def _go_on(self, events: list[Event]) -> None:
         self._read_or_not()
         self._act(events)
+
+    def _close(self) -> None:
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
 
     def _leave(self) -> None:
         """Close our side, and let the client close its own.
@@ -217,30 +268,89 @@ class Connection(Protocol, TimeoutMixin):
             self.transport.loseWriteConnection()
 
 
-def _numbered(record: Record, mail_id: int) -> Record:
-    return replace(record, reply=f"250 2.0.0 kept as {mail_id}")
+def _described(record: Record, mail_id: int) -> Record:
+    """What is kept of an attempt does not depend on its id."""
+    return record
 
 
 class Factory(ServerFactory):
-    """All clients of one listener."""
+    """All clients of one sandbox, whatever they came in by.
+
+    :ivar conduct: how it behaves.
+    """
 
     noisy = False
 
     def __init__(
-        self, settings: Sandbox, store: Store, reactor: IReactorTime, hostname: str
+        self,
+        settings: Sandbox,
+        store: Store,
+        reactor: IReactorTime,
+        hostname: str,
+        tls: Any = None,
+        look_up: Callable[[str, Claim], Deferred[bool]] | None = None,
     ) -> None:
-        """:param hostname: of this machine; one that is no domain in ASCII is not told."""
+        """:param hostname: of this machine; one that is no domain in ASCII is not told.
+
+        :param tls: what Twisted needs to speak TLS; None: there is no STARTTLS.
+        :param look_up: asks a file of accounts; None: nobody is in it.
+        """
         self.settings = settings
         self.store = store
         self.reactor = reactor
         self.hostname = hostname if is_domain(hostname) else "localhost"
+        self.tls = tls
+        self.conduct = Conduct(settings.personality)
         self.connections: Connections[Connection] = Connections()
         self.tally = Tally()
         self.draining = False
+        self._look_up = look_up
+        self._made_ns = int(reactor.seconds() * 1e9)
+
+    def terms(self, transport: Any, peer: str) -> Terms:
+        """What holds for a new connection."""
+        settings, near = self.settings, host_of(transport.getHost())
+        return Terms(
+            self.hostname,
+            settings.max_size,
+            peer,
+            host_of(transport.getPeer()),
+            starttls=self.tls is not None,
+            private=near == "unix" or ip_address(near).is_loopback,
+            login_required=settings.auth == "required",
+            lookup=bool(settings.users_file) and settings.auth != "any",
+            challenge=f"<{self.tally.connections}.{self._made_ns}@{self.hostname}>".encode("ascii"),
+        )
+
+    def inside_tls(self) -> TLSMemoryBIOFactory:
+        """The same sandbox, for listeners where TLS begins at once (RFC 8314)."""
+        return TLSMemoryBIOFactory(self.tls, False, self)
+
+    def look_up(self, claim: Claim) -> Deferred[bool]:
+        """Whether somebody is who one claims to be."""
+        if self._look_up is None:
+            return succeed(False)
+        return self._look_up(self.settings.users_file, claim)
+
+    def behave(self, personality: str) -> None:
+        """Change the personality, for those who are connected, too.
+
+        :raises KeyError: when there is none of this name.
+        """
+        self.conduct.change(personality)
+        log.info(
+            "mail: the sandbox is {personality} now: {help}",
+            event="behaves",
+            personality=personality,
+            help=self.conduct.personality.help,
+        )
 
     def apply(self, settings: Sandbox) -> None:
         """Go on with other settings; who was told a largest message keeps it to the end."""
         old, self.settings = self.settings, settings
+        self.store.bounds = bounds(settings)
+        if settings.personality != old.personality:
+            self.behave(settings.personality)
         if settings.idle_s != old.idle_s:
             for connection in self.connections:
                 connection.wait_at_most(settings.idle_s)
@@ -264,3 +374,8 @@ class Factory(ServerFactory):
         """Drop who is left."""
         for connection in self.connections:
             connection.transport.abortConnection()
+
+
+def bounds(settings: Sandbox) -> Bounds:
+    """How much is kept."""
+    return Bounds(settings.keep_mails, settings.keep_bytes, settings.keep_days)

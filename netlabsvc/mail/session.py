@@ -5,82 +5,96 @@
     SMTPUTF8, PIPELINING                                6531, 2920
     ENHANCEDSTATUSCODES      in every reply but the     2034, 3463
                              greeting, EHLO, HELO, 3xx
+    STARTTLS                 where there is a key       3207
+    AUTH                     PLAIN, LOGIN: inside TLS,  4954
+                             or on this machine alone
 
-It knows no sockets, no clock and no store: whoever feeds it writes its replies, keeps its
-messages and says `Session.stored` or `Session.failed`; only then is the final dot answered, and
-what was sent behind it waits. No input makes it raise; how the bytes were cut makes no difference.
+It knows no sockets, no clock of its own and no store: whoever feeds it does what its events ask
+for, and says so: a `Message` is `stored` or has `failed`, a `Check` is `checked`, `StartTLS` has
+`secured`. Until then it is `waiting`: nothing is answered, and what was sent behind waits. No input
+makes it raise; how the bytes were cut makes no difference. What the commands do is in `orders`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from netlabsvc.mail import command
-from netlabsvc.mail.command import Parameters, Refused, Reply
+from netlabsvc.mail import command, orders
+from netlabsvc.mail.attempt import Attempt
+from netlabsvc.mail.command import Refused, Reply
+from netlabsvc.mail.login import MAX_LINE_BYTES
+from netlabsvc.mail.personality import OPEN, PERSONALITIES, PLAIN, Conduct
+from netlabsvc.mail.record import Facts, Verdict
+from netlabsvc.mail.standing import (
+    Attempted,
+    Close,
+    Event,
+    Message,
+    Standing,
+    StartTLS,
+    Terms,
+    kept,
+)
 from netlabsvc.mail.tally import Outcome, Tally
 from netlabsvc.mail.transparency import MAX_BODY_LINE_BYTES, Body
 
-MAX_RECIPIENTS = 100
 MAX_BAD_COMMANDS = 20
-
-
-@dataclass(frozen=True)
-class Envelope:
-    """What the commands said, as they said it: nothing of it is taken from the message."""
-
-    hello: str
-    esmtp: bool
-    mail_from: str
-    parameters: Parameters
-    rcpt_to: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Message:
-    """A whole message, exactly as sent, to be kept before the session goes on."""
-
-    envelope: Envelope
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Close:
-    """Nothing more will be said or heard: close the connection."""
-
-
-Event = Reply | Message | Close
+#: Attempts that one connection gets kept; who tries more often has shown what is to be seen.
+MAX_ATTEMPTS = 100
+#: What ends a message that was begun and did not come.
+_ENDS_A_MESSAGE = ("EHLO", "HELO", "RSET", "STARTTLS", "QUIT")
 
 
 class Session:
-    """One connection, from the greeting to the end."""
+    """One connection, from the greeting to the end.
 
-    def __init__(self, hostname: str, max_size: int, tally: Tally | None = None) -> None:
-        """:param hostname: this server's name, in ASCII.
+    :ivar waiting: an event is out that must be answered before the session goes on.
+    """
 
-        :param max_size: the largest message accepted, in bytes.
+    def __init__(
+        self,
+        terms: Terms,
+        conduct: Conduct | None = None,
+        tally: Tally | None = None,
+        clock: Callable[[], float] = float,
+    ) -> None:
+        """:param conduct: how the sandbox behaves; it may change at any time.
+
         :param tally: counts what is refused, for all sessions of a sandbox.
+        :param clock: seconds since the epoch.
         """
-        self._hostname = hostname
-        self._max_size = max_size
-        self._tally = tally or Tally()
-        self._input = bytearray()
-        self._hello = ""
-        self._esmtp = False
-        self._envelope: Envelope | None = None
-        self._incoming: tuple[Envelope, Body] | None = None
-        self._bad_commands = 0
-        #: A message is out, and neither `stored` nor `failed` was said yet.
         self.waiting = False
         self.closed = False
+        self._terms = terms
+        self._conduct = conduct or Conduct()
+        self._tally = tally or Tally()
+        self._clock = clock
+        self._begun_s = clock()
+        self._attempt = Attempt(Facts(terms.peer))
+        self._standing = Standing(terms, self._conduct, self._attempt)
+        self._input = bytearray()
+        self._body: Body | None = None
+        self._breaks_off = False
+        self._starting_tls = False
+        self._dropped_bytes = 0
+        self._bad_commands = 0
+        self._attempts = 0
 
     @property
-    def in_data(self) -> bool:
-        """Between DATA and the reply to its final dot."""
-        return self._incoming is not None or self.waiting
+    def in_body(self) -> bool:
+        """Between DATA and its final dot."""
+        return self._body is not None
+
+    @property
+    def user(self) -> str:
+        """Who has logged in; "" for nobody."""
+        return self._standing.user
+
+    # What happens to the connection.
 
     def greeting(self) -> list[Event]:
-        return [Reply(220, "", (f"{self._hostname} ESMTP netlab mail sandbox",))]
+        return [self._say(Reply(220, "", (f"{self._terms.hostname} ESMTP netlab mail sandbox",)))]
 
     def feed(self, data: bytes) -> list[Event]:
         """Hear what the client sent.
@@ -89,22 +103,45 @@ class Session:
         """
         if self.closed:
             return []
+        if self._starting_tls:  # whoever is in between could have said it
+            self._dropped_bytes += len(data)
+            return []
         self._input += data
         return list(self._events())
 
     def stored(self, mail_id: int) -> list[Event]:
         """The message is on disk: answer the final dot, and go on with what came behind it."""
-        return self._answer_dot(Reply(250, "2.0.0", (f"kept as {mail_id}",)))
+        if self._breaks_off:
+            self.waiting, self.closed = False, True
+            return [Close()]
+        return self._go_on(self._with_manner(kept(mail_id, PLAIN)))
 
     def failed(self) -> list[Event]:
         """The message could not be kept: say so, and go on with what came behind it."""
         reply = Reply(451, "4.3.0", ("the message could not be kept, try later",))
         self._tally.count("message", reply.code)
-        return self._answer_dot(reply)
+        return self._go_on(self._with_manner(reply))
+
+    def checked(self, *, right: bool) -> list[Event]:
+        """Who logs in is somebody, or is not."""
+        if right:
+            reply = orders.logged_in(self._standing)
+        else:
+            reply = self._refusal("AUTH", Refused(535, "5.7.8", "wrong name or password"))
+        return self._go_on(self._say(reply))
+
+    def secured(self, version: str, cipher: str) -> None:
+        """TLS is on; what was said before it is forgotten, what was sent behind it dropped."""
+        self.waiting = self._starting_tls = False
+        self._standing.in_tls(version, cipher)
+        if self._dropped_bytes:
+            text = f"({self._dropped_bytes} bytes behind STARTTLS, dropped unread)"
+            self._attempt.note(self._at_s(), "C", text)
+        self._attempt.note(self._at_s(), "S", f"({version} from here)")
 
     def timed_out(self) -> list[Event]:
         """Say goodbye to a client that was silent for too long."""
-        hint = "; a message ends with CR LF . CR LF" if self._incoming else ""
+        hint = "; a message ends with CR LF . CR LF" if self._body else ""
         return self._goodbye("4.4.2", f"silent for too long{hint}")
 
     def shut_down(self) -> list[Event]:
@@ -115,22 +152,19 @@ class Session:
         """Say goodbye instead of the greeting: there is no room for one more."""
         return self._goodbye("4.3.2", "too many connections, try later")
 
-    def _goodbye(self, enhanced: str, text: str) -> list[Event]:
-        self.closed = True
-        reply = Reply(421, enhanced, (f"{self._hostname} {text}",))
-        self._tally.count("connection", reply.code)
-        return [reply, Close()]
+    def lost(self) -> list[Event]:
+        """The client has gone: what it left behind."""
+        was_closed, self.closed = self.closed, True
+        return [] if was_closed or self.waiting else list(self._over(last=True))
 
-    def _answer_dot(self, reply: Reply) -> list[Event]:
-        self.waiting = False
-        return [reply, *self._events()]
+    # The stream.
 
     def _events(self) -> Iterator[Event]:
         while not self.waiting and not self.closed:
-            if self._incoming:
-                if not self._incoming[1].take(self._input):
+            if self._body:
+                if not self._body.take(self._input):
                     return
-                yield self._end_of_data(*self._incoming)
+                yield from self._end_of_data(self._body)
             else:
                 line = self._line()
                 if not line:
@@ -144,121 +178,153 @@ class Session:
         del self._input[:end]
         if not end:
             # A line that is too long already is refused when it ends; its tail need not be kept.
-            del self._input[command.MAX_COMMAND_LINE_BYTES :]
+            del self._input[MAX_LINE_BYTES:]
         return line
 
     def _command(self, line: bytes) -> Iterator[Event]:
         if self._bad_commands >= MAX_BAD_COMMANDS:
             yield from self._goodbye("4.7.0", "too many bad commands")
             return
-        verb = ""
+        answers = self._standing.login is not None
+        verb, argument, wrong = self._read(line, answers)
+        it, attempt = self._standing, self._attempt
+        if verb == "MAIL":
+            attempt.belongs_to_a_message()
+        unknown = verb not in orders.VERBS and not answers
+        attempt.heard(self._at_s(), line.rstrip(b"\r\n"), secret=unknown and it.login_failed)
+        if verb in orders.VERBS and verb != "AUTH":
+            it.login_failed = False
+        nested, facts = verb == "MAIL" and attempt.open, attempt.facts
         try:
-            verb, argument = command.parse(line)
-            reply = self._obey(verb, argument)
+            if wrong:
+                raise wrong
+            if nested:
+                raise Refused(503, "5.5.1", "there is a sender already; RSET starts again")
+            reply = orders.answer(it, argument) if answers else orders.obey(it, verb, argument)
         except Refused as refused:
-            reply = refused.reply
-        self._tally.count(verb if verb in _VERBS else "other", reply.code)
-        if 500 <= reply.code <= 504:
-            self._bad_commands += 1
-        yield reply
-        if reply.code == 221:
+            reply = self._refusal(verb, refused)
+        yield from self._answer(verb, reply, nested, facts)
+
+    def _read(self, line: bytes, answers: bool) -> tuple[str, str, Refused | None]:
+        """Verb and argument of a line, or what is wrong with it."""
+        try:
+            if not answers:
+                return *command.parse(line), None
+            return "AUTH", command.answer(line), None
+        except Refused as refused:
+            return "AUTH" if answers else "", "", refused
+
+    def _answer(
+        self, verb: str, reply: Reply | None, nested: bool, facts: Facts
+    ) -> Iterator[Event]:
+        """What follows from a command, and its reply, where it has one yet."""
+        code = reply.code if reply else 0
+        if reply:
+            yield self._say(reply)
+        if verb == "MAIL" and code >= 400 and not nested:
+            yield from self._attempted(Verdict.REFUSED, facts)
+        elif code == 421 or (verb in _ENDS_A_MESSAGE and code < 400):
+            yield from self._over(last=code in (221, 421), facts=facts)
+        if self._standing.receiving:
+            self._body = Body(self._terms.max_size)
+        for event in self._standing.next:
+            self.waiting = True
+            if isinstance(event, StartTLS):
+                self._starting_tls = True
+                self._dropped_bytes = len(self._input)
+                self._input.clear()
+            yield event
+        self._standing.next.clear()
+        if code in (221, 421):
             self.closed = True
             yield Close()
 
-    def _obey(self, verb: str, argument: str) -> Reply:
-        if verb not in _VERBS:
-            raise Refused(500, "5.5.1", f"unknown command; known are {' '.join(_VERBS)}")
-        needs, obey = _VERBS[verb]
-        if needs is _NOTHING and argument:
-            raise Refused(501, "5.5.4", f"{verb} stands alone on its line")
-        if needs and not argument:
-            raise Refused(501, "5.5.4", f"write {verb} {needs}")
-        return obey(self, argument)
-
-    def _ehlo(self, name: str) -> Reply:
-        welcome = self._greet(name, esmtp=True)
-        size = f"SIZE {self._max_size}"
-        offers = ("8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES")
-        return Reply(250, "", (welcome, size, *offers))
-
-    def _helo(self, name: str) -> Reply:
-        return Reply(250, "", (self._greet(name, esmtp=False),))
-
-    def _greet(self, name: str, *, esmtp: bool) -> str:
-        # Whose name it is does not matter: RFC 5321 4.1.4 forbids to refuse mail for that.
-        if " " in name or not name.isascii():
-            raise Refused(501, "", "a host name is ASCII without blanks")
-        self._envelope = None
-        self._hello, self._esmtp = name, esmtp
-        return f"{self._hostname} greets you"
-
-    def _mail(self, argument: str) -> Reply:
-        if not self._hello:
-            raise Refused(503, "5.5.1", "EHLO or HELO comes before MAIL")
-        if self._envelope:
-            raise Refused(503, "5.5.1", "there is a sender already; RSET starts again")
-        path, parameters = command.sender(argument, self._max_size, extended=self._esmtp)
-        self._envelope = Envelope(self._hello, self._esmtp, path, parameters)
-        return Reply(250, "2.1.0", ("sender ok",))
-
-    def _rcpt(self, argument: str) -> Reply:
-        if not self._envelope:
-            raise Refused(503, "5.5.1", "MAIL comes before RCPT")
-        sent = self._envelope
-        path = command.recipient(argument, smtputf8=sent.parameters.smtputf8)
-        if len(sent.rcpt_to) >= MAX_RECIPIENTS:
-            raise Refused(452, "4.5.3", f"at most {MAX_RECIPIENTS} recipients for one message")
-        self._envelope = replace(sent, rcpt_to=(*sent.rcpt_to, path))
-        return Reply(250, "2.1.5", ("recipient ok",))
-
-    def _data(self, argument: str) -> Reply:
-        if not self._envelope or not self._envelope.rcpt_to:
-            raise Refused(503, "5.5.1", "MAIL and RCPT come before DATA")
-        self._incoming = self._envelope, Body(self._max_size)
-        return Reply(354, "", ("go on; CR LF . CR LF ends the message",))
-
-    def _end_of_data(self, envelope: Envelope, body: Body) -> Reply | Message:
-        self._envelope = self._incoming = None
-        if body.too_large:
-            reply = command.too_large(self._max_size).reply
-        elif body.line_too_long:
-            reply = Reply(554, "5.6.0", (f"a line of more than {MAX_BODY_LINE_BYTES} octets",))
-        else:
-            self.waiting = True
-            return Message(envelope, body.message)
-        self._tally.messages[Outcome.REFUSED] += 1
-        self._tally.count("message", reply.code)
+    def _refusal(self, verb: str, refused: Refused) -> Reply:
+        """The reply of a refusal: counted, and remembered where it may be what decides."""
+        reply, attempt = refused.reply, self._attempt
+        self._tally.count(verb if verb in orders.VERBS else "other", reply.code)
+        self._bad_commands += 500 <= reply.code <= 504 or reply.code == 535
+        if verb == "AUTH":
+            self._standing.login, self._standing.login_failed = None, True
+        offered = verb in ("MAIL", "RCPT") or (verb == "DATA" and not attempt.last)
+        if offered or (verb == "AUTH" and not attempt.open):
+            attempt.decide(reply, refused.rule or f"{verb}: {reply.text[0]}")
         return reply
 
-    def _rset(self, argument: str) -> Reply:
-        self._envelope = None
-        return Reply(250, "2.0.0", ("forgotten",))
+    def _end_of_data(self, body: Body) -> Iterator[Event]:
+        attempt, size = self._attempt, body.size
+        self._body, self._standing.receiving = None, False
+        attempt.note(self._at_s(), "C", f"({size} bytes of message)")
+        attempt.heard(self._at_s(), b".")
+        if body.too_large:
+            refused = command.too_large(self._terms.max_size)
+        elif body.line_too_long:
+            refused = Refused(554, "5.6.0", f"a line of more than {MAX_BODY_LINE_BYTES} octets")
+        else:
+            self.waiting = True
+            yield self._message(body)
+            attempt.mails += 1
+            attempt.forget()
+            return
+        self._tally.messages[Outcome.REFUSED] += 1
+        attempt.decide(refused.reply, f"the message: {refused.reply.text[0]}")
+        self._tally.count("message", refused.reply.code)
+        yield self._say(refused.reply)
+        yield from self._attempted(Verdict.REFUSED, attempt.facts, size)
 
-    def _noop(self, argument: str) -> Reply:
-        return Reply(250, "2.0.0", ("ok",))
+    def _message(self, body: Body) -> Message:
+        attempt, name = self._attempt, self._conduct.personality.name
+        breaker = self._conduct.breaks_off(attempt.rcpt_to())
+        self._breaks_off = bool(breaker)
+        verdict = Verdict.DROPPED if breaker else Verdict.KEPT
+        if breaker:
+            attempt.rule = f"{breaker}: {PERSONALITIES['flaky-after-dot'].help}"
+        else:
+            attempt.rule = f"{name}: {OPEN.help if name == 'open' else 'nothing against it'}"
+        attempt.last = None
+        record = attempt.record(self._clock(), verdict, name, body.size)
+        wire = {"dot-not-stuffed": body.not_stuffed} if body.not_stuffed else {}
+        return Message(record, body.message, wire, self._at_s(), self._conduct.manner())
 
-    def _vrfy(self, argument: str) -> Reply:
-        return Reply(252, "2.0.0", ("every mailbox is taken here; send and see",))
+    def _over(self, *, last: bool, facts: Facts | None = None) -> Iterator[Event]:
+        """No message will come of what was begun; `last`: nor of anything later."""
+        attempt = self._attempt
+        if self._body:
+            self._tally.messages[Outcome.ABANDONED] += 1
+            yield from self._attempted(Verdict.ABANDONED, attempt.facts, self._body.size)
+        elif attempt.open or (last and attempt.last):
+            verdict = Verdict.REFUSED if attempt.last else Verdict.ABANDONED
+            yield from self._attempted(verdict, facts or attempt.facts)
 
-    def _help(self, argument: str) -> Reply:
-        return Reply(214, "2.0.0", ("commands: " + " ".join(_VERBS), "RFC 5321 explains them"))
+    def _attempted(self, verdict: Verdict, facts: Facts, size: int = 0) -> Iterator[Event]:
+        self._attempts += 1
+        if self._attempts <= MAX_ATTEMPTS:
+            name = self._conduct.personality.name
+            record = self._attempt.record(self._clock(), verdict, name, size)
+            yield Attempted(replace(record, facts=facts))
+        self._attempt.forget()
 
-    def _quit(self, argument: str) -> Reply:
-        return Reply(221, "2.0.0", (f"{self._hostname} says goodbye",))
+    def _goodbye(self, enhanced: str, text: str) -> list[Event]:
+        reply = Reply(421, enhanced, (f"{self._terms.hostname} {text}",))
+        self._tally.count("connection", reply.code)
+        if self._attempt.open and not self._attempt.last:
+            self._attempt.decide(reply, text)
+        events = [self._say(reply), *self._over(last=True), Close()]
+        self.closed = True
+        return events
 
+    def _go_on(self, reply: Reply) -> list[Event]:
+        self.waiting = False
+        return [reply, *self._events()]
 
-_NOTHING = ""
-_ANYTHING = None
-#: Verb: what must stand behind it, and what it does. HELP and the reply to an unknown verb list it.
-_VERBS: dict[str, tuple[str | None, Callable[[Session, str], Reply]]] = {
-    "EHLO": ("and your host's name", Session._ehlo),
-    "HELO": ("and your host's name", Session._helo),
-    "MAIL": ("FROM:<name@domain>", Session._mail),
-    "RCPT": ("TO:<name@domain>", Session._rcpt),
-    "DATA": (_NOTHING, Session._data),
-    "RSET": (_NOTHING, Session._rset),
-    "NOOP": (_ANYTHING, Session._noop),
-    "VRFY": ("and a name", Session._vrfy),
-    "HELP": (_ANYTHING, Session._help),
-    "QUIT": (_NOTHING, Session._quit),
-}
+    def _say(self, reply: Reply) -> Reply:
+        reply = self._with_manner(reply)
+        self._attempt.said(self._at_s(), reply)
+        return reply
+
+    def _with_manner(self, reply: Reply) -> Reply:
+        manner = self._conduct.manner() if reply.manner is PLAIN else reply.manner
+        return reply if manner is reply.manner else replace(reply, manner=manner)
+
+    def _at_s(self) -> float:
+        return self._clock() - self._begun_s

@@ -17,7 +17,13 @@ from typing import Any, NamedTuple
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IReactorTime,
+    ITCPTransport,
+    IWriteDescriptor,
+)
 
 from netlabsvc.mail.address import is_domain
 from netlabsvc.mail.delivery import Ending, Stage
@@ -142,7 +148,13 @@ class Speaker(ESMTPClient):
         for line, awaited in asked:
             self.expect(awaited)
             self.show_said(line)
-        self.transport.write(b"\r\n".join([*(line for line, _ in asked), b""]))
+        self.write(b"\r\n".join([*(line for line, _ in asked), b""]))
+
+    def write(self, data: bytes) -> None:
+        """Send at once what the kernel takes, not after the reactor's next look at the socket."""
+        self.transport.write(data)
+        if IWriteDescriptor.providedBy(self.transport):
+            self.transport.doWrite()
 
     def expect(self, awaited: Awaited) -> None:
         """Wait for a reply, after those that are awaited already."""

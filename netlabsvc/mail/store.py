@@ -76,6 +76,7 @@ class Store:
         self._waiting: list[tuple[Mail, Deferred[int]]] = []
         self._writing = False
         self._closed: Deferred[None] | None = None
+        self._now_s = 0.0
 
     def add(self, mail: Mail) -> Deferred[int]:
         """Keep a mail. Fires with its id when it is on disk, or fails when it cannot be."""
@@ -84,6 +85,12 @@ class Store:
         if not self._writing:
             self._write_waiting()
         return kept
+
+    def tidy(self, now_s: float) -> None:
+        """Let go what is too old, or too much."""
+        self._now_s = now_s
+        if not self._writing:
+            self._write_waiting()
 
     def close(self) -> Deferred[None]:
         """Close the file once everything that was added is on disk."""
@@ -107,6 +114,8 @@ class Store:
         elif self._closed:
             self._close(self._closed)
         if isinstance(result, Failure):
+            if not batch:
+                self._log.error("mail: cannot tidy: {why}", why=result.getErrorMessage())
             for _, kept in batch:
                 kept.errback(result)
             return
@@ -131,7 +140,7 @@ class Store:
         try:
             first = schema.next_id(self._db)
             entries = [self._insert(number, mail) for number, mail in enumerate(mails, first)]
-            removed = self._trim(max((entry.time_s for entry in entries), default=0.0))
+            removed = self._trim(max([self._now_s, *(entry.time_s for entry in entries)]))
             self._db.execute("COMMIT")
         except BaseException:
             self._db.rollback()

@@ -7,11 +7,14 @@ What is a secret follows from the state of the protocol, not from what the text 
     S: 334 ...
     C: <here>                   each line that answers a 334; a lone * gives up, and tells nothing
 
+and where the command is wrong, everything behind it that is not the name of a mechanism.
+
 It knows no clock (times are arguments) and no sockets; it sees whole lines.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +22,9 @@ from netlabsvc.mail.text import shown_line
 
 Side = Literal["C", "S"]
 REDACTED = b"<secret>"
+_MECHANISM = re.compile(
+    rb"PLAIN|LOGIN|CRAM-MD5|XOAUTH2|GSSAPI|SCRAM-SHA-[0-9]+(?:-PLUS)?", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,8 @@ class Transcript:
             pass
         elif self._answers_334 and line != b"*":
             line = REDACTED
-        elif line[:5].upper() == b"AUTH ":
-            verb, mechanism, *initial = line.split(None, 2)
-            line = b" ".join([verb, mechanism, *([REDACTED] if initial else [])])
+        elif line.lstrip()[:4].upper() == b"AUTH":
+            line = _without_secret(line)
         self._answers_334 = False
         return Line(at_s, "C", shown_line(line), self.tls)
 
@@ -75,3 +80,11 @@ class Transcript:
     def note(self, at_s: float, side: Side, text: str) -> Line:
         """What stands for bytes that are not shown, such as a message."""
         return Line(at_s, side, shown_line(text), self.tls)
+
+
+def _without_secret(line: bytes) -> bytes:
+    """AUTH as it may be shown; whoever forgot the mechanism has the secret in its place."""
+    verb, *words = line.split(None, 2)
+    known = verb.upper() == b"AUTH" and words and _MECHANISM.fullmatch(words[0])
+    shown = [verb[:4], words.pop(0)] if known else [verb[:4]]
+    return b" ".join([*shown, *([REDACTED] if words or len(verb) > 4 else [])])

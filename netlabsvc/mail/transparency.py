@@ -34,6 +34,8 @@ class Body:
         self._fresh = True
         self.size = 0
         self.line_too_long = False
+        #: Lines that begin with one dot, where their client should have put another before it.
+        self.not_stuffed = 0
 
     @property
     def too_large(self) -> bool:
@@ -52,11 +54,16 @@ class Body:
                 return True
             if END[2:].startswith(received):
                 return False  # too little to tell
+            self.not_stuffed += received[:1] == b"." != received[1:2]
             del received[: received.startswith(b".")]
             self._fresh = False
         end = received.find(END)
         length = len(received) - _held_back(received) if end < 0 else end + 2
-        self._store(received[:length].replace(b"\r\n.", b"\r\n"))
+        block = received[:length]
+        if dots := block.count(b"\r\n."):
+            self.not_stuffed += dots - block.count(b"\r\n..")
+            block = block.replace(b"\r\n.", b"\r\n")
+        self._store(block)
         del received[: length if end < 0 else end + len(END)]
         return end >= 0
 

@@ -11,7 +11,8 @@
     upper           the payload alone, ASCII letters in upper case (the textbooks' server)
 
 It knows bytes and a time. Who asked, and whether one should answer, is no business of its own. A
-reflection of `echo` or `upper` looks like any request: only rules about sources end such a loop.
+reflection of `echo` or `upper` looks like any request: only rules about sources (its TTL is one of
+them) end such a loop.
 """
 
 from __future__ import annotations
@@ -64,6 +65,11 @@ class Classic(Tongue):
         self.form = form
         self.limit_bytes = limit_bytes
         self._unit_ns = _UNIT_NS.get(form, 0)
+
+    @property
+    def stamps(self) -> bool:
+        """Whether a reply shows that it is one."""
+        return bool(self._unit_ns)
 
     def prefix(self, now_ns: int) -> bytes | None:
         """What stands before the payload; None where the payload itself changes.

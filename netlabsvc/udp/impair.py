@@ -32,7 +32,8 @@ from netlabsvc.udp.stages import (
     turned_over,
 )
 
-#: The headers of UDP (8 bytes, RFC 768) and IPv4 (20, RFC 791), which take their time on a link.
+#: The headers of UDP (8 bytes, RFC 768) and of IPv4 (20, RFC 791) or IPv6 (40, RFC 8200), which
+#: take their time on a link.
 IPV4_OVERHEAD_BYTES = 28
 IPV6_OVERHEAD_BYTES = 48
 
@@ -66,7 +67,6 @@ class Path:
     :param seed: makes its faults repeatable.
     :param reflector: its name; reflectors share no generator.
     :param record: is told of every decision; without it telling costs nothing.
-    :param overhead_bytes: what the headers add to each datagram where there is a rate.
     """
 
     def __init__(
@@ -76,11 +76,10 @@ class Path:
         seed: int,
         reflector: str = "udp",
         record: Callable[[Decision], None] | None = None,
-        overhead_bytes: int = IPV4_OVERHEAD_BYTES,
     ) -> None:
         self.direction = direction
         self.faults = Direction()
-        self._seed, self._reflector, self._overhead_bytes = seed, reflector, overhead_bytes
+        self._seed, self._reflector = seed, reflector
         self._record = record
         self._chances: dict[str, Random] = {}
         self._stages: dict[str, Stage] = {}
@@ -110,7 +109,7 @@ class Path:
     def _made(self, name: str) -> Stage:
         setting = getattr(self.faults, name)
         if name == "rate":
-            return Link(setting, self._overhead_bytes)
+            return Link(setting)
         if name in _BEFORE_COPIES:
             return _BEFORE_COPIES[name](setting, self._chance(name))
         return _ON_COPIES[name](setting, self._chance(name), self._chance(f"{name} of copies"))
@@ -126,17 +125,25 @@ class Path:
         return not self._stages
 
     def pass_through(
-        self, now_ns: int, number: int, datagram: bytes, deed: Deed | None = None
+        self,
+        now_ns: int,
+        number: int,
+        datagram: bytes,
+        deed: Deed | None = None,
+        overhead_bytes: int = IPV4_OVERHEAD_BYTES,
     ) -> list[Packet]:
         """What becomes of a packet: none, one or two, each with its delay.
 
         :param now_ns: of any clock that never goes back.
         :param number: the request's, for the record.
         :param deed: what the fate script says of it.
+        :param overhead_bytes: what its headers add to it on a link.
         """
         if deed is None and self.loses is not None:
             return [] if self.loses() else [(0, datagram)]
         note = partial(self._note, number) if self._record else None
+        if isinstance(link := self._stages.get("rate"), Link):
+            link.overhead_bytes = overhead_bytes
         packets = [(0, datagram)]
         if deed:
             for stage in self._order:  # they draw as for any other packet

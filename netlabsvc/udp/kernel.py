@@ -1,4 +1,4 @@
-"""What Linux knows and Python does not ask: when a datagram came, its TTL, how good the clock is.
+"""What Linux knows and Python does not ask: when a datagram came or left, its TTL, the clock.
 
     control message (cmsghdr, 64 bit)       what is asked for          in this order
     +------------------+-----------------+
@@ -7,7 +7,14 @@
     +------------------------------------+
 
 A time stamp is taken when the datagram reaches the socket, however late it is read: a busy process
-does not count as delay of the path. Elsewhere nothing is told, and nobody pretends.
+does not count as delay of the path. One that leaves gets its stamp from the driver; it waits in
+the socket's error queue, which must be emptied, or the socket stays ready for ever:
+
+    SCM_TIMESTAMPING: 3 times seconds, nanoseconds; the first is software's
+    IP_RECVERR or IPV6_RECVERR (sock_extended_err): errno 4, origin 1 (4: a time stamp), type 1,
+    code 1, padding 1, information 4, number of the datagram 4
+
+Elsewhere nothing is told, and nobody pretends.
 """
 
 from __future__ import annotations
@@ -15,6 +22,8 @@ from __future__ import annotations
 import ctypes
 import socket
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from struct import Struct, iter_unpack
 
 #: Of a slot: one message of 32 bytes, one of 24, and room that stays empty.
@@ -26,6 +35,15 @@ _BOTH = "=QiiqqQiiI12x"
 _MESSAGE = Struct("=Qii")
 _MESSAGES = {(socket.SOL_SOCKET, _SO_TIMESTAMPNS): Struct("=qq")}
 _TTLS = {(socket.IPPROTO_IP, _IP_TTL), (socket.IPPROTO_IPV6, _IPV6_HOPLIMIT)}
+_SO_TIMESTAMPING = 37
+#: Stamps of departure, in software, with the datagram's number, without its bytes.
+_DEPARTURES = 2 | 16 | 128 | 2048
+_ERRORS = {(socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25)}
+_FROM_STAMPING = 4
+_ERROR = Struct("=IBBBxII")
+_TIMES = Struct("=qq32x")
+#: Room for the control messages of a single datagram.
+SINGLE_BYTES = 256
 
 
 def ask(sock: socket.socket) -> bool:
@@ -40,6 +58,15 @@ def ask(sock: socket.socket) -> bool:
     except OSError:
         return False
     return True
+
+
+def set_ttl(sock: socket.socket, ttl: int) -> None:
+    """Let datagrams leave with this TTL, or hop limit; as well as this system can."""
+    with suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)  # IPv4 through IPv6, too
+    if sock.family == socket.AF_INET6:
+        with suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
 
 
 def arrivals(control: memoryview) -> list[tuple[int, int]]:
@@ -68,6 +95,46 @@ def _arrival(control: memoryview) -> tuple[int, int]:
             ttl = data[0] if sys.byteorder == "little" else data[3]
         at += max(_MESSAGE.size, length + 7 & ~7)
     return at_ns, ttl
+
+
+def arrival(messages: Sequence[tuple[int, int, bytes]]) -> tuple[int, int]:
+    """Time (Unix nanoseconds) and TTL from what `socket.recvmsg` gives; 0 for unknown."""
+    at_ns = ttl = 0
+    for level, kind, data in messages:
+        if (level, kind) in _MESSAGES and len(data) == 16:
+            seconds, ns = _MESSAGES[level, kind].unpack(data)
+            at_ns = seconds * 1_000_000_000 + ns
+        elif (level, kind) in _TTLS and len(data) == 4:
+            ttl = int.from_bytes(data, sys.byteorder) & 0xFF
+    return at_ns, ttl
+
+
+def ask_departures(sock: socket.socket) -> bool:
+    """Let the kernel tell when datagrams leave; False where it does not."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _DEPARTURES)
+    except OSError:
+        return False
+    return True
+
+
+def departures(sock: socket.socket) -> Iterator[tuple[int, int]]:
+    """Empty the error queue: number (from 0) and time (Unix nanoseconds) of what has left."""
+    while True:
+        try:
+            _, messages, _, _ = sock.recvmsg(0, SINGLE_BYTES, socket.MSG_ERRQUEUE)
+        except OSError:  # mostly: it is empty
+            return
+        number, at_ns = None, 0
+        for level, kind, data in messages:
+            if (level, kind) in _ERRORS and len(data) >= _ERROR.size:
+                _, origin, _, _, _, count = _ERROR.unpack_from(data)
+                number = count if origin == _FROM_STAMPING else None
+            elif (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPING) and len(data) == 48:
+                seconds, ns = _TIMES.unpack(data)
+                at_ns = seconds * 1_000_000_000 + ns
+        if number is not None and at_ns:
+            yield number, at_ns
 
 
 class _Timex(ctypes.Structure):

@@ -13,7 +13,9 @@ from twisted.logger import Logger
 from netlabsvc.connections import host_port
 from netlabsvc.udp.batch import SLOT_BYTES, SLOTS, Batch, batch
 from netlabsvc.udp.classic import MAX_IPV4_BYTES, MAX_IPV6_BYTES, Classic
+from netlabsvc.udp.kernel import set_ttl
 from netlabsvc.udp.reflector import Reflector
+from netlabsvc.udp.sources import REPLY_TTL
 from netlabsvc.udp.timer import Timer, timer
 
 log = Logger()
@@ -45,11 +47,15 @@ class Port(udp.Port):
         host = self.getHost()
         reflector.opened(host.port)
         self.where = host_port(host.host, host.port)
-        classic = isinstance(reflector.tongue, Classic)
-        self.batch = batch(self.socket, not classic, SLOTS if classic else FEW_SLOTS)
-        if isinstance(reflector.tongue, Classic):
+        set_ttl(self.socket, REPLY_TTL)
+        tongue = reflector.tongue
+        classic = isinstance(tongue, Classic)
+        # A stamped payload tells by itself that it has been here: no need to ask for the TTL.
+        told = not (isinstance(tongue, Classic) and tongue.stamps)
+        self.batch = batch(self.socket, told, SLOTS if classic else FEW_SLOTS)
+        if isinstance(tongue, Classic):
             six = self.addressFamily == socket.AF_INET6
-            reflector.tongue.limit_bytes = MAX_IPV6_BYTES if six else MAX_IPV4_BYTES
+            tongue.limit_bytes = MAX_IPV6_BYTES if six else MAX_IPV4_BYTES
         self._timer: Timer = timer(self.reactor, reflector.wake, self.protocol.monotonic_ns)
         reflector.wake_at = self._timer.set
         reflector.send_to = self._send_to

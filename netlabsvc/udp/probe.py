@@ -1,22 +1,71 @@
-"""The text probe, and which reply belongs to which probe.
+"""The text probe, and what a reply to it says.
 
     request   Ping <n> <time>     n from 1, without leading zeros; seconds since the epoch, six
-                                  decimals: "Ping 7 1700000000.123456"
+                                  decimals: "Ping 7 1700000000.123456"; dots up to a wanted size
 
 A reply belongs to the probe whose ``Ping <n>`` it carries, anywhere and in either case: servers
-put a time stamp before the payload, cut off its end, or turn it into capitals. It knows no socket
-and reads no clock.
+put a time stamp before the payload, cut off its end, or turn it into capitals. One that carries
+the time of another probe is damaged and belongs to none. Which probe a reply without any number
+belongs to is decided elsewhere (`ledger`).
+
+A reply that begins with a time tells the server's clock:
+
+    | at its beginning           | unit         |
+    |----------------------------|--------------|
+    | 10 digits, point, 1 to 9   | seconds      |
+    | 13 digits                  | milliseconds |
+    | 16 digits                  | microseconds |
+    | 19 digits                  | nanoseconds  |
+
+It knows no socket and reads no clock.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
-from netlabsvc.udp.stats import Probe
+from netlabsvc.udp.trace import Trace
 
 # Ten digits at most: a hostile reply must not cost the conversion of sixty thousand.
 _NUMBER = re.compile(rb"ping ([1-9][0-9]{0,9})(?![0-9])", re.IGNORECASE)
+_ANY_NUMBER = re.compile(rb"ping [0-9]", re.IGNORECASE)
+_OURS = re.compile(rb"([0-9]{10})\.([0-9]{6})(?![0-9])")
+_TIME = re.compile(rb"([0-9]{10}\.[0-9]{1,9}|[0-9]{13}|[0-9]{16}|[0-9]{19})(?![0-9.])")
+
+
+class Answer(NamedTuple):
+    """What one reply says."""
+
+    seq: int | None
+    """The number of the probe that it answers; None where it carries none."""
+    received_ns: int | None = None
+    """T2, Unix nanoseconds."""
+    replied_ns: int | None = None
+    """T3, Unix nanoseconds."""
+    number: int | None = None
+    """The server's own count of its replies."""
+
+
+class Dialect(Protocol):
+    """What a prober says, and how it understands what comes back: text, or STAMP."""
+
+    protocol: str
+
+    def request(self, seq: int, wall_ns: int) -> bytes:
+        """The probe of a number; called once for each, in order.
+
+        :param wall_ns: now, in Unix nanoseconds.
+        """
+
+    def answer(self, data: bytes, sent: int, wall_ns: int) -> Answer | None:
+        """What a datagram says; None where it is no reply to a probe of this run.
+
+        :param sent: the highest number sent so far.
+        """
+
+    def conclude(self, trace: Trace) -> None:
+        """Write down what was learned of the server, at the end of the run."""
 
 
 def request(seq: int, now_ns: int) -> bytes:
@@ -26,6 +75,11 @@ def request(seq: int, now_ns: int) -> bytes:
     """
     seconds, ns = divmod(now_ns, 1_000_000_000)
     return b"Ping %d %d.%06d" % (seq, seconds, ns // 1000)
+
+
+def least_bytes(count: int) -> int:
+    """The size of the longest probe of a run that is not made longer."""
+    return len(request(count, 10**18))
 
 
 def number(reply: bytes, sent: int) -> int | None:
@@ -44,53 +98,48 @@ def number(reply: bytes, sent: int) -> int | None:
     return seq if seq <= sent and not maybe_cut else None
 
 
-@dataclass(frozen=True)
-class Arrival:
-    """A reply that belongs to a probe."""
+def server_time(reply: bytes) -> int | None:
+    """The server's clock in Unix nanoseconds, as a reply begins with it; None where it does not."""
+    found = _TIME.match(reply)
+    if found is None:
+        return None
+    seconds, point, fraction = found[1].partition(b".")
+    digits = fraction if point else seconds[10:]
+    return int(seconds[:10]) * 10**9 + int(digits.ljust(9, b"0"))
 
-    seq: int
-    size_bytes: int
-    rtt_ns: int
-    late: bool
-    duplicate: bool
 
+class Text:
+    """The text probe as a dialect.
 
-class Ledger:
-    """Which probes have left, and what came back for each."""
+    :param size_bytes: of each probe; those that are longer anyway stay as they are.
+    """
 
-    def __init__(self, timeout_ns: int) -> None:
-        self._timeout_ns = timeout_ns
-        self.probes: list[Probe] = []
-        #: The deadlines of those without an answer, by number: the oldest first.
-        self._open: dict[int, int] = {}
+    protocol = "text"
 
-    def send(self, now_ns: int) -> int:
-        """Write down that the next probe leaves now; returns its number."""
-        seq = len(self.probes) + 1
-        self.probes.append(Probe(seq, now_ns))
-        self._open[seq] = now_ns + self._timeout_ns
-        return seq
+    def __init__(self, size_bytes: int = 0) -> None:
+        self._size_bytes = size_bytes
+        #: The probe that said so, by time in microseconds.
+        self._probe_of: dict[int, int] = {}
 
-    def receive(self, reply: bytes, now_ns: int) -> Arrival | None:
-        """Write down a reply; None for one that belongs to no probe."""
-        seq = number(reply, len(self.probes))
-        if seq is None:
+    def request(self, seq: int, wall_ns: int) -> bytes:
+        """See `Dialect`."""
+        self._probe_of[wall_ns // 1000] = seq
+        text = request(seq, wall_ns)
+        return (
+            text if len(text) >= self._size_bytes else (text + b" ").ljust(self._size_bytes, b".")
+        )
+
+    def answer(self, data: bytes, sent: int, wall_ns: int) -> Answer | None:
+        """See `Dialect`."""
+        seq = number(data, sent)
+        if seq is None and _ANY_NUMBER.search(data):
+            return None  # never sent, or cut
+        if seq is not None and any(
+            self._probe_of.get(int(time[1] + time[2]), seq) != seq for time in _OURS.finditer(data)
+        ):
             return None
-        probe = self.probes[seq - 1]
-        duplicate = bool(probe.arrivals_ns)
-        probe.arrivals_ns.append(now_ns)
-        self._open.pop(seq, None)
-        rtt_ns = now_ns - probe.sent_ns
-        return Arrival(seq, len(reply), rtt_ns, rtt_ns >= self._timeout_ns, duplicate)
+        told_ns = server_time(data)
+        return Answer(seq, told_ns, told_ns)
 
-    def expire(self, now_ns: int) -> list[int]:
-        """The numbers whose deadline has come without an answer; each is told once."""
-        expired = []
-        while (deadline_ns := self.next_deadline_ns()) is not None and deadline_ns <= now_ns:
-            expired.append(next(iter(self._open)))
-            del self._open[expired[-1]]
-        return expired
-
-    def next_deadline_ns(self) -> int | None:
-        """When the oldest probe that is neither answered nor expired will expire."""
-        return next(iter(self._open.values()), None)
+    def conclude(self, trace: Trace) -> None:
+        """Nothing more is known of it."""

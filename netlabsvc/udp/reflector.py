@@ -32,10 +32,10 @@ from netlabsvc.udp.decisions import Decision
 from netlabsvc.udp.fate import Script
 from netlabsvc.udp.faults import Faults
 from netlabsvc.udp.gate import Clocks, Gate, Rules
-from netlabsvc.udp.impair import Path
+from netlabsvc.udp.impair import IPV4_OVERHEAD_BYTES, IPV6_OVERHEAD_BYTES, Path
 from netlabsvc.udp.record import Record
 from netlabsvc.udp.sessions import Sessions
-from netlabsvc.udp.sources import Source
+from netlabsvc.udp.sources import Source, is_reflected
 from netlabsvc.udp.timeline import Timeline
 from netlabsvc.udp.tongue import Refusal, Tongue
 
@@ -164,9 +164,13 @@ class Reflector:
         lost_up, lost_down = self._up.loses, self._down.loses
         limit_bytes = lane.limit_bytes - len(prefix)
         chosen, let_in, lost = [], 0, 0
+        arrivals = batch.arrivals()
         for index, (name, length) in enumerate(zip(batch.names(), batch.lengths(), strict=True)):
             source = known.get(name) or learn(name)
             if not source.free and not admitted(source):
+                continue
+            if arrivals and is_reflected(arrivals[index][1]):
+                refuse(Refusal.LOOP_SUSPECT)
                 continue
             let_in += 1
             if lost_up is not None and lost_up():
@@ -200,9 +204,12 @@ class Reflector:
             source = known.get(name) or learn(name)
             if not source.free and not admitted(source):
                 continue
+            at_ns, ttl = arrivals[index] if arrivals else (now_ns, 0)
+            if is_reflected(ttl):
+                self.counts.refuse(Refusal.LOOP_SUSPECT)
+                continue
             self._number += 1
             data = batch.datagram(index, length)
-            at_ns, ttl = arrivals[index] if arrivals else (now_ns, 0)
             at_ns = at_ns or now_ns
             if clear and not tongue.wants_sent:
                 at_ns = shown(at_ns) if shown else at_ns
@@ -266,7 +273,8 @@ class Reflector:
         if path.idle and deed is None:
             return then(request, copy, datagram, now_ns)
         self._noted = request
-        packets = path.pass_through(now_ns, request.number, datagram, deed)
+        overhead_bytes = IPV6_OVERHEAD_BYTES if request.source.six else IPV4_OVERHEAD_BYTES
+        packets = path.pass_through(now_ns, request.number, datagram, deed, overhead_bytes)
         if not packets:
             counts.refuse(Refusal.IMPAIRED)
         elif len(packets) > 1:

@@ -28,6 +28,10 @@ ANSWERING_PORTS = frozenset(
     (0, 7, 13, 17, 19, 37, 53, 69, 111, 123, 137, 161, 389, 520, 1900, 2112, 3702, 5353, 11211)
 )
 NAME_BYTES = {socket.AF_INET: 16, socket.AF_INET6: 28}
+#: With which our replies leave. Hosts begin at 64, 128 or 255, and paths are shorter than 32 hops:
+#: what comes with a little less has left a reflector of ours, and is no request.
+REPLY_TTL = 191
+_FARTHEST_HOPS = 31
 
 _BROADCAST = IPv4Address("255.255.255.255")
 #: RFC 1918, RFC 3927; RFC 4193, RFC 4291.
@@ -60,6 +64,14 @@ def packed(address: tuple[Any, ...]) -> bytes:
     return _IPV6.pack(family, port, socket.htonl(address[2]), host.packed, address[3])
 
 
+def is_reflected(ttl: int) -> bool:
+    """Whether a datagram has left a reflector of ours, by the TTL it came with; 0 tells nothing.
+
+    Nothing in an echoed payload tells who sent it: this ends a loop of two `echo` reflectors.
+    """
+    return REPLY_TTL - _FARTHEST_HOPS <= ttl <= REPLY_TTL
+
+
 def _plain(host: str) -> IPv4Address | IPv6Address:
     address = ip_address(host)
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
@@ -85,10 +97,11 @@ class Source:
     :ivar free: whether it may ask at any rate: this machine.
     :ivar may_grow: whether a reply may be longer than its request, within the bounds of the
         protocol: this machine and private networks, and others where that is configured.
+    :ivar six: whether it speaks IPv6.
     :ivar block: what its packets are counted by: an IPv4 address, 64 bits of an IPv6 address.
     """
 
-    __slots__ = ("address", "block", "free", "host", "may_grow", "port", "refusal")
+    __slots__ = ("address", "block", "free", "host", "may_grow", "port", "refusal", "six")
 
     def __init__(self, name: bytes, refused_ports: Container[int], all_may_grow: bool) -> None:
         """:param refused_ports: services that answer anything, and ports of our own."""
@@ -96,6 +109,7 @@ class Source:
         self.host: str = self.address[0]
         self.port: int = self.address[1]
         plain = _plain(self.host)
+        self.six = isinstance(plain, IPv6Address)
         self.refusal: Refusal | None = None
         if self.port in refused_ports:
             self.refusal = Refusal.REFUSED_PORT

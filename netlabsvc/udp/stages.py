@@ -52,11 +52,13 @@ Stage: TypeAlias = Callable[[int, list[Packet], Note | None], list[Packet]]
 class Link:
     """A rate with a bounded queue. It draws nothing.
 
-    :param overhead_bytes: what the headers add to each datagram on the wire.
+    :ivar overhead_bytes: what the headers add to the next packet on the wire.
     """
 
-    def __init__(self, rate: Rate, overhead_bytes: int) -> None:
-        self._rate, self._overhead_bytes = rate, overhead_bytes
+    overhead_bytes = 0
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
         self._leaving: deque[int] = deque()  # when each packet in queue or on the wire has left
         self._free = 0  # when the wire is free: in ns times bits per second, to be exact
 
@@ -67,7 +69,7 @@ class Link:
             enters_ns = now_ns + delay_ns
             while leaving and leaving[0] <= enters_ns:
                 leaving.popleft()
-            bits = 8 * (len(datagram) + self._overhead_bytes)
+            bits = 8 * (len(datagram) + self.overhead_bytes)
             free = max(self._free, enters_ns * bits_per_s) + bits * 10**9
             wait_ns = -(-free // bits_per_s) - enters_ns
             # One is on the wire, the others wait.

@@ -1,114 +1,123 @@
-"""What probes and their replies say: loss with its interval, and round trip times.
+"""Everything that a run of probes says, in one value.
 
-It knows numbers and times, not packets. Every time is an integer in nanoseconds, all of them on
-one monotonic clock: a float would hold a wall clock only to 238 ns.
-
-The fate of a probe is decided by its first reply:
-
-    | fate     | first reply                                                      |
-    |----------|------------------------------------------------------------------|
-    | received | before the timeout                                               |
-    | late     | later: this is no loss, but no part of the RTT figures either    |
-    | lost     | none, and the timeout has passed                                 |
-    | open     | none yet, and the timeout has not passed: nothing is known of it |
-
-Any further reply of the same number is a duplicate (RFC 5560) and changes no fate.
+Delays are those of replies in time; late ones are told apart. Loss is a share of the probes whose
+fate is known. It knows no text: `report`, `document` and `plot` put it into words and pictures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from math import isqrt, sqrt
-from statistics import NormalDist
+from collections import Counter
+from dataclasses import dataclass
 
-_Z_95 = NormalDist().inv_cdf(0.975)
-
-
-@dataclass
-class Probe:
-    """One probe that left, and every reply that carried its number, in order of arrival."""
-
-    seq: int
-    sent_ns: int
-    arrivals_ns: list[int] = field(default_factory=list)
+from netlabsvc.udp.clocks import OneWay, one_way
+from netlabsvc.udp.directions import Directions, directions
+from netlabsvc.udp.distribution import Distribution, distribution
+from netlabsvc.udp.fates import Fate, Outcome, known, outcomes, stay_ns
+from netlabsvc.udp.jitter import Variation, smoothed, steps, variation
+from netlabsvc.udp.ordering import Reordering, reordering
+from netlabsvc.udp.proportion import Share
+from netlabsvc.udp.runs import Runs, runs
+from netlabsvc.udp.trace import Stamps, Trace
 
 
-@dataclass(frozen=True)
-class RoundTrips:
-    """Figures of round trip times, in nanoseconds; fractions of a nanosecond are cut."""
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """How far this program is to be trusted."""
 
-    min_ns: int
-    mean_ns: int
-    median_ns: int
-    max_ns: int
-    #: Of a sample (n - 1); None where there is only one.
-    stddev_ns: int | None
+    lateness: Distribution | None
+    """How long after its time each probe left."""
+    send_gap: Distribution | None
+    """From this program's send() to the kernel's T1; None without kernel stamps."""
+    read_gap: Distribution | None
+    """From the kernel's T4 to this program's reading; None without kernel stamps."""
+    error_ns: int | None
+    """The largest of their p95."""
+    above_jitter: bool
+    """That is more than the mean size of IPDV."""
 
 
-@dataclass(frozen=True)
-class Summary:
+@dataclass(frozen=True, slots=True)
+class Analysis:
     """A run in figures. `sent` is the sum of `received`, `late`, `lost` and `open`."""
 
+    outcomes: tuple[Outcome, ...]
+    """By number: probe n is at n - 1."""
     sent: int
     received: int
     late: int
     lost: int
     open: int
     duplicates: int
-    #: The share of lost probes among those whose fate is known; None where none is.
-    loss: float | None
-    #: Wilson's 95 % interval of that share; 0 to 1 where nothing is known.
-    loss_interval: tuple[float, float]
-    #: Of the received ones; None where there are none.
-    rtt: RoundTrips | None
+    strays: int
+    bad_stays: int
+    """Replies whose T3 - T2 cannot be: their RTT holds the server's time."""
+    loss: Share
+    runs: Runs
+    reordering: Reordering
+    """In the order of arrival here, whatever the way; late ones too, duplicates not."""
+    rtt: Distribution | None
+    late_rtt: Distribution | None
+    variation: Variation
+    ipdv_size: Distribution | None
+    """IPDV without its sign."""
+    rtp_jitter_ns: int | None
+    directions: Directions | None
+    why_no_directions: str
+    one_way: OneWay | None
+    tool: Tool
 
 
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a proportion (Wilson 1927), which holds for small n and for 0 hits."""
-    if n == 0:
-        return 0.0, 1.0
-    z2 = _Z_95 * _Z_95
-    centre = (hits + z2 / 2) / (n + z2)
-    half = _Z_95 * sqrt(hits * (n - hits) / n + z2 / 4) / (n + z2)
-    # At the ends the formula gives 0 and 1; floats need not.
-    return (0.0 if hits == 0 else centre - half), (1.0 if hits == n else centre + half)
-
-
-def round_trips(rtts_ns: Sequence[int]) -> RoundTrips | None:
-    """The figures of round trip times; None where there are none."""
-    if not rtts_ns:
-        return None
-    ordered, n = sorted(rtts_ns), len(rtts_ns)
-    total = sum(ordered)
-    # n times the sum of squared deviations, without rounding.
-    spread = n * sum(rtt * rtt for rtt in ordered) - total * total
-    return RoundTrips(
-        min_ns=ordered[0],
-        mean_ns=total // n,
-        median_ns=(ordered[(n - 1) // 2] + ordered[n // 2]) // 2,
-        max_ns=ordered[-1],
-        stddev_ns=isqrt(spread // (n * (n - 1))) if n > 1 else None,
+def analyse(trace: Trace) -> Analysis:
+    """Everything that a run says, at any time during it or after it."""
+    told = outcomes(trace)
+    ways = directions(trace, told)
+    by_seq = {} if isinstance(ways, str) else ways.told
+    for seq, way in by_seq.items():
+        told[seq - 1] = told[seq - 1]._replace(lost_direction=way)
+    replies = known(trace)
+    arrived = list(dict.fromkeys(reply.seq for reply in replies))
+    in_time = [o.rtt_ns if o.fate is Fate.OK else None for o in told]
+    changes, sizes = variation(in_time), distribution([abs(step) for step in steps(in_time)])
+    count = Counter(outcome.fate for outcome in told)
+    return Analysis(
+        outcomes=tuple(told),
+        sent=len(told),
+        received=count[Fate.OK],
+        late=count[Fate.LATE],
+        lost=count[Fate.LOST],
+        open=count[Fate.OPEN],
+        duplicates=len(replies) - len(arrived),
+        strays=trace.strays + len(trace.replies) - len(replies),
+        bad_stays=sum(_has_bad_stay(outcome) for outcome in told),
+        loss=Share(count[Fate.LOST], len(told) - count[Fate.OPEN]),
+        runs=runs(o.fate is Fate.LOST for o in told if o.fate is not Fate.OPEN),
+        reordering=reordering(arrived),
+        rtt=changes.delay,
+        late_rtt=distribution([o.rtt_ns or 0 for o in told if o.fate is Fate.LATE]),
+        variation=changes,
+        ipdv_size=sizes,
+        rtp_jitter_ns=smoothed(r for seq in arrived if (r := in_time[seq - 1]) is not None),
+        directions=None if isinstance(ways, str) else ways,
+        why_no_directions=ways if isinstance(ways, str) else "",
+        one_way=one_way(trace, told),
+        tool=_tool(trace, sizes),
     )
 
 
-def summary(probes: Sequence[Probe], timeout_ns: int, now_ns: int) -> Summary:
-    """Sum up a run.
+def _has_bad_stay(outcome: Outcome) -> bool:
+    reply = outcome.reply
+    if reply is None or reply.received_ns is None or reply.replied_ns is None:
+        return False
+    return stay_ns(reply, reply.arrived_ns - outcome.sent_ns) is None
 
-    :param now_ns: when it ended, or is looked at, on the clock of the probes.
-    """
-    answered = [(p.arrivals_ns[0] - p.sent_ns) for p in probes if p.arrivals_ns]
-    in_time = [rtt for rtt in answered if rtt < timeout_ns]
-    lost = sum(not p.arrivals_ns and now_ns - p.sent_ns >= timeout_ns for p in probes)
-    known = len(answered) + lost
-    return Summary(
-        sent=len(probes),
-        received=len(in_time),
-        late=len(answered) - len(in_time),
-        lost=lost,
-        open=len(probes) - known,
-        duplicates=sum(len(p.arrivals_ns) for p in probes) - len(answered),
-        loss=lost / known if known else None,
-        loss_interval=wilson(lost, known),
-        rtt=round_trips(in_time),
-    )
+
+def _tool(trace: Trace, jitter: Distribution | None) -> Tool:
+    lateness = distribution([probe.sent_ns - probe.due_ns for probe in trace.probes])
+    send_gap = read_gap = None
+    if trace.stamps is Stamps.KERNEL:
+        send_gap = distribution([p.sent_ns - p.wrote_ns for p in trace.probes if p.wrote_ns])
+        read_gap = distribution([r.read_ns - r.arrived_ns for r in trace.replies if r.read_ns])
+    errors = [d.p95_ns for d in (lateness, send_gap, read_gap) if d is not None]
+    error_ns = max(errors, default=None)
+    above = error_ns is not None and jitter is not None and error_ns > jitter.mean_ns
+    return Tool(lateness, send_gap, read_gap, error_ns, above)

@@ -10,10 +10,14 @@
 twisted.web reads the requests; nothing here knows what is served. A refusal is followed by a short
 wait for the peer's end, because a close with unread bytes would reset the connection, and the
 answer might be lost with it.
+
+While no request is under way, whole heads are looked up in the site's lane first. What it does not
+know goes to twisted.web, byte for byte and in the same order.
 """
 
 from __future__ import annotations
 
+import socket
 from enum import Enum, unique
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +28,9 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
 from zope.interface import implementer
 
-from netlabsvc.connections import acknowledged_bytes, peer_name, plain_socket
+from netlabsvc.connections import acknowledged_bytes, peer_name, plain_socket, unsent_bytes
 from netlabsvc.web import pages
+from netlabsvc.web.lane import end_of_head
 
 if TYPE_CHECKING:
     from netlabsvc.web.site import Site
@@ -33,6 +38,8 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 1 << 20
 RETRY_AFTER_S = 5
 STALL_S = 30.0
+#: How often one looks whether the peer reads: one that stopped is cut as much later at most.
+LOOK_S = 10.0
 
 
 @unique  # two equal times would be one state
@@ -61,10 +68,15 @@ class Channel(HTTPChannel):
         self._deadline: IDelayedCall | None = None
         self._stall: IDelayedCall | None = None
         self._acknowledged: int | None = 0
+        self._stalled_s = 0.0
         self._answering = False
         self._finished: Request | None = None
         self._refused = False
         self._ended = False
+        self._receiving = False
+        self._rests = False  # every request that came has its answer, and nothing came after it
+        self._head = b""
+        self._socket: socket.socket | None = None
         self.admitted = False
 
     # The life of the connection
@@ -73,6 +85,11 @@ class Channel(HTTPChannel):
         super().connectionMade()
         self.admitted = self.site.admit(self)
         if self.admitted:
+            self._rests = True
+            secure = self.isSecure()
+            self._lane = self.site.lanes[secure]
+            if not secure and ITCPTransport.providedBy(self.transport):
+                self._socket = plain_socket(self.transport)
             self._await_peer()
         else:
             after = (b"Retry-After", b"%d" % RETRY_AFTER_S)
@@ -99,7 +116,7 @@ class Channel(HTTPChannel):
     def loseConnection(self) -> None:
         self._awaits = Awaits.NOTHING
         super().loseConnection()
-        self._watch_output()
+        self.watch_output()
 
     def drain(self) -> None:
         """Close when the answer under way is out; at once when there is none."""
@@ -118,11 +135,12 @@ class Channel(HTTPChannel):
         if self._refused:
             return
         self._refused = True
-        self.site.log_refused(self.transport.getPeer(), status, why)
         body = pages.error(status, why)
+        self.site.log_refused(self.transport.getPeer(), status, why, len(body))
+        added = self.site.headers(secure=self.isSecure())
         lines = [
             b"HTTP/1.1 %d %b" % (status, pages.phrase(status).encode("ascii")),
-            *(b"%b: %b" % header for header in (*self.site.headers(), *headers)),
+            *(b"%b: %b" % header for header in (*added, *headers)),
             b"Content-Type: " + pages.CONTENT_TYPE,
             b"Content-Length: %d" % len(body),
             b"Connection: close",
@@ -138,12 +156,41 @@ class Channel(HTTPChannel):
     # What comes in
 
     def dataReceived(self, data: bytes) -> None:
-        super().dataReceived(data)
+        if self._receiving:  # what came behind a body: the call around this one goes on with it
+            super().dataReceived(data)
+            return
+        self._receiving = True
+        start = self._take_heads(data) if self._rests else 0
+        if start < len(data):
+            super().dataReceived(data[start:])
+        self._receiving = False
         if self.line_mode and b"\n" in self._buffer:
             self.refuse(400, "Lines end in CR LF, not in LF alone (RFC 9112 section 2.2).")
         self._await_peer()
 
+    def _take_heads(self, data: bytes) -> int:
+        """Take whole heads one by one while each gets its answer at once; say how far that went."""
+        start = 0
+        while (
+            self._rests
+            and not (self._buffer or self._waitingForTransport)
+            and (end := end_of_head(data, start))
+        ):
+            head = data[start:end]
+            now_s = self.site.reactor.seconds()
+            answer = self._lane.recall(head, now_s, self.site.date(now_s))
+            if answer:
+                self._send(answer[0])
+                self.site.log_answer(self.transport.getPeer(), answer[1].told, now_s)
+            else:
+                self._head = head
+                super().dataReceived(head)
+                self._head = b""
+            start = end
+        return start
+
     def lineReceived(self, line: bytes) -> None:
+        self._rests = False
         if not self._refused:
             super().lineReceived(line)
 
@@ -192,22 +239,61 @@ class Channel(HTTPChannel):
 
     # What goes out
 
+    def flushed_socket(self) -> socket.socket | None:
+        """The socket, once all that was written is in the kernel: the next bytes may go there.
+
+        None where they have to go through the transport.
+        """
+        if self._socket is not None and unsent_bytes(self.transport):
+            self.transport.doWrite()
+        return self._idle_socket()
+
+    def _idle_socket(self) -> socket.socket | None:
+        return None if self._socket is None or unsent_bytes(self.transport) else self._socket
+
+    def _send(self, data: bytes) -> None:
+        """Write at once where one can: waiting for the next turn of the reactor costs as much as
+        all the rest of a short answer.
+        """
+        if sock := self._idle_socket():
+            try:
+                sent = sock.send(data)
+            except OSError:  # it is full, or gone, which the transport will find out
+                sent = 0
+            data = data[sent:]
+        if data:
+            self.transport.write(data)
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
+        lines = [b"%b %b %b" % (version, code, reason)]
+        for name, values in headers.getAllRawHeaders():
+            lines += [b"%b: %b" % (name, value) for value in values]
+        head = b"\r\n".join([*lines, b"", b""])
+        self.transport.write(head)
+        request: Any = self.requests[0]
+        # What expects a 100 gets it before this head.
+        expects = request.requestHeaders.hasHeader(b"Expect")
+        if self._head and request.source and self.persistent and not expects:
+            told = self.site.told(request, request.source.length)
+            now_s = self.site.reactor.seconds()
+            self._lane.learn(self._head, head, request.source, now_s, told)
+
     def requestDone(self, request: Request) -> None:
         """The next request of a pipeline waits until the peer has read this answer."""
         if self._waitingForTransport and self.persistent:
             self._finished = request
             return
         self._answering = False
+        self._rests = bool(self.persistent)
         super().requestDone(request)
         self._await_peer()
 
     def pauseProducing(self) -> None:
         super().pauseProducing()
-        self._watch_output()
+        self.watch_output()
 
     def resumeProducing(self) -> None:
-        if self._stall is not None and self._stall.active():
-            self._stall.cancel()
+        self.unwatch_output()
         super().resumeProducing()
         if self._finished is not None:
             request, self._finished = self._finished, None
@@ -216,8 +302,11 @@ class Channel(HTTPChannel):
     # Deadlines
 
     def _await_peer(self) -> None:
-        """Set the deadline for what the peer owes by now."""
-        if self._answering or self._refused or not self.persistent or self.transport.disconnecting:
+        """Set the deadline for what the peer owes by now, or close when it has all it asked for."""
+        if self._receiving or self._answering or self._refused or self.transport.disconnecting:
+            return
+        # One who wants to close behind this request still owes the rest of it.
+        if not self.persistent and not self.requests:
             return
         if self._ended:
             self.loseConnection()
@@ -243,17 +332,25 @@ class Channel(HTTPChannel):
         elif self._awaits is not Awaits.NOTHING:
             self.refuse(408, f"The request did not arrive within {self._awaits.value:.0f} s.")
 
-    def _watch_output(self) -> None:
+    def unwatch_output(self) -> None:
+        if self._stall is not None and self._stall.active():
+            self._stall.cancel()
+
+    def watch_output(self) -> None:
+        """From now on the peer must read."""
         if self._stall is None or not self._stall.active():
             self._acknowledged = acknowledged_bytes(plain_socket(self.transport))
-            self._stall = self.callLater(STALL_S, self._look_at_output)
+            self._stalled_s = 0.0
+            self._stall = self.callLater(LOOK_S, self._look_at_output)
 
     def _look_at_output(self) -> None:
         acknowledged = acknowledged_bytes(plain_socket(self.transport))
-        if acknowledged == self._acknowledged:
+        self._stalled_s = self._stalled_s + LOOK_S if acknowledged == self._acknowledged else 0.0
+        self._acknowledged = acknowledged
+        if self._stalled_s >= STALL_S:
             self._log.info(
                 "web {peer} reads nothing: cut off", peer=peer_name(self.transport.getPeer())
             )
             self.abort()
         else:
-            self._watch_output()
+            self._stall = self.callLater(LOOK_S, self._look_at_output)

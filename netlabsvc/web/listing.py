@@ -1,21 +1,27 @@
-"""The page that lists a directory. It is given the entries and knows no file system.
+"""The listing of a directory, as a page or as JSON. It is given entries and knows no file system.
 
 Names are bytes, as the file system has them: links carry them percent-encoded, byte for byte; what
 is shown is their UTF-8, with a replacement character for what is none and for control characters.
+The page is sorted by links, without a script: ``?sort=size&order=desc``.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from time import gmtime, strftime
-from urllib.parse import quote
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, quote
 
+from netlabsvc.times import rfc3339
 from netlabsvc.web import pages
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+JSON_TYPE = b"application/json"
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -29,36 +35,124 @@ class Entry:
     modified_s: float
 
 
-def render(where: Sequence[bytes], entries: Iterable[Entry], *, more: bool = False) -> bytes:
-    """The page of a directory: directories first, then by name.
+class Order(NamedTuple):
+    """By what a listing is sorted; directories stand first in any case."""
+
+    sort: str = "name"
+    descending: bool = False
+
+
+class _Column(NamedTuple):
+    title: str
+    key: Callable[[Entry], Any]
+    #: How a first click sorts it: names from A, but what is large or new comes first.
+    descending: bool
+
+
+_COLUMNS = {
+    "name": _Column("Name", lambda e: e.name.lower(), False),
+    "size": _Column("Size", lambda e: 0 if e.directory else e.size_bytes, True),
+    "time": _Column("Changed (UTC)", lambda e: e.modified_s, True),
+}
+
+
+def order(query: bytes) -> Order:
+    """The order that a query asks for; names in their order for whatever else it says."""
+    try:
+        asked = parse_qs(query.decode("ascii").removeprefix("?"), max_num_fields=8)
+    except ValueError:
+        return Order()
+    sort = asked.get("sort", ["name"])[0]
+    if sort not in _COLUMNS:
+        return Order()
+    way = asked.get("order", ["desc" if _COLUMNS[sort].descending else "asc"])[0]
+    return Order(sort, way == "desc")
+
+
+def arranged(entries: Iterable[Entry], by: Order) -> list[Entry]:
+    """The entries in an order; equal ones, and directories among themselves by size, by name."""
+    listed = sorted(entries, key=lambda e: (e.name.lower(), e.name))
+    if by == Order("name", True):
+        listed.reverse()
+    else:
+        listed.sort(key=_COLUMNS[by.sort].key, reverse=by.descending)
+    return sorted(listed, key=lambda e: not e.directory)
+
+
+def render(
+    where: Sequence[bytes],
+    entries: Iterable[Entry],
+    *,
+    more: bool = False,
+    by: Order = Order(),  # noqa: B008 - a tuple that never changes
+) -> bytes:
+    """The page of a directory.
 
     :param where: the names that lead there; empty for the root, which has no way up.
     :param more: the directory holds more than these entries.
     """
     title = "/" + "".join(_shown(name) + "/" for name in where)
     rows = ['<tr><td><a href="../">../</a></td><td></td><td></td></tr>'] if where else []
-    rows += [_row(e) for e in sorted(entries, key=lambda e: (not e.directory, e.name))]
+    rows += [_row(e) for e in arranged(entries, by)]
     note = '\n<p class="quiet">There are more names than are shown here.</p>' if more else ""
-    head = "<tr><th>Name</th><th>Size</th><th>Changed (UTC)</th></tr>"
+    if not entries:
+        note = '\n<p class="quiet">Nothing is in here.</p>'
+    head = "".join(_heading(name, column, by) for name, column in _COLUMNS.items())
     return pages.document(
         f"Index of {title}",
-        f"<h1><bdi>{escape(title)}</bdi></h1>\n<table>\n<thead>{head}</thead>\n<tbody>\n"
+        f"<h1><bdi>{escape(title)}</bdi></h1>\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
         + "\n".join(rows)
         + f"\n</tbody>\n</table>{note}",
     )
 
 
+def render_json(entries: Iterable[Entry], *, more: bool = False, by: Order = Order()) -> bytes:  # noqa: B008
+    """The same for machines: ``{"entries": [...], "more": false}``.
+
+    ``href`` is relative to the directory and holds the name byte for byte; ``size`` is in bytes,
+    null for a directory.
+    """
+    listed = [
+        {
+            "name": _shown(e.name),
+            "href": _link(e),
+            "directory": e.directory,
+            "size": None if e.directory else e.size_bytes,
+            "modified": rfc3339(e.modified_s),
+        }
+        for e in arranged(entries, by)
+    ]
+    return json.dumps({"entries": listed, "more": more}, indent=1).encode("ascii") + b"\n"
+
+
+def _heading(name: str, column: _Column, by: Order) -> str:
+    """A column's heading, whose link sorts by it, or the other way round if that is so already."""
+    current = name == by.sort
+    descending = not by.descending if current else column.descending
+    link = f"?sort={name}&amp;order={'desc' if descending else 'asc'}"
+    if not current:
+        return f'<th><a href="{link}">{column.title}</a></th>'
+    state, arrow = (
+        ("descending", "\N{DOWNWARDS ARROW}")
+        if by.descending
+        else ("ascending", "\N{UPWARDS ARROW}")
+    )
+    return f'<th aria-sort="{state}"><a href="{link}">{column.title} {arrow}</a></th>'
+
+
 def _row(entry: Entry) -> str:
-    slash = "/" if entry.directory else ""
-    # "./" keeps a name such as "x:y" from being read as a scheme.
-    link = f"./{quote(entry.name, safe='')}{slash}"
     size = "" if entry.directory else _size(entry.size_bytes)
     changed = strftime("%Y-%m-%d %H:%M", gmtime(entry.modified_s))
-    name = escape(_shown(entry.name)) + slash
+    name = escape(_shown(entry.name)) + ("/" if entry.directory else "")
     return (
-        f'<tr><td><a href="{link}"><bdi>{name}</bdi></a></td>'
+        f'<tr><td><a href="{_link(entry)}"><bdi>{name}</bdi></a></td>'
         f'<td class="quiet">{size}</td><td class="quiet">{changed}</td></tr>'
     )
+
+
+def _link(entry: Entry) -> str:
+    # "./" keeps a name such as "x:y" from being read as a scheme.
+    return f"./{quote(entry.name, safe='')}{'/' if entry.directory else ''}"
 
 
 def _shown(name: bytes) -> str:

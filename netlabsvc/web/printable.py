@@ -5,38 +5,34 @@ A server could otherwise move the cursor, change the title or type answers into 
 
 from __future__ import annotations
 
-import codecs
-import re
-
 from netlabsvc.escape import escape
+from netlabsvc.web.charset import Decoder
 
-_CHARSET = re.compile(rb";\s*charset=\"?([A-Za-z0-9_.:-]+)", re.IGNORECASE)
-
-# Python knows more codecs, some of which are no charsets, or fail where these replace.
-_KNOWN = re.compile(
-    r"utf-8|utf-16(le|be)?|us-ascii|iso-8859-(1|2|3|4|5|6|7|8|10|13|14|15|16)|windows-125[0-8]"
-    r"|gbk|gb2312|gb18030|big5|shift_jis|euc-(jp|kr)|koi8-[ru]"
-)
+#: Where curl looks for a NUL.
+LOOKED_AT_BYTES = 2000
 
 
 class Printable:
-    """Decodes bytes as they come, and escapes what would drive a terminal."""
+    """Decodes bytes as they come, and escapes what would drive a terminal.
 
-    def __init__(self, charset: str = "utf-8") -> None:
-        self._decoder = codecs.getincrementaldecoder(charset)(errors="replace")
+    :ivar decoder: knows what the bytes were found to be.
+    """
+
+    def __init__(self, encoding: str | None = None) -> None:
+        """:param encoding: None finds out."""
+        self.decoder = Decoder(encoding)
         self._return = False
 
     def feed(self, data: bytes, *, final: bool = False) -> str:
         """The next piece of text: a CR before LF is dropped, one elsewhere is shown."""
-        text = ("\r" if self._return else "") + self._decoder.decode(data, final)
+        text = ("\r" if self._return else "") + self.decoder.decode(data, final)
         self._return = text.endswith("\r") and not final
         if self._return:
             text = text[:-1]
         return "\n".join(map(escape, text.replace("\r\n", "\n").split("\n")))
 
 
-def charset(content_type: bytes) -> str:
-    """The charset that a Content-Type names, where it is one of the Web's; else UTF-8."""
-    found = _CHARSET.search(content_type)
-    name = found[1].decode("ascii").lower() if found else ""
-    return name if _KNOWN.fullmatch(name) else "utf-8"
+def binary(start: bytes, encoding: str | None) -> bool:
+    """Whether a body that begins so is not for people, as curl judges: it holds a NUL."""
+    wide = (encoding or "").startswith("utf-16") or start[:2] in (b"\xff\xfe", b"\xfe\xff")
+    return not wide and b"\0" in start[:LOOKED_AT_BYTES]

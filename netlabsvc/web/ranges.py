@@ -1,12 +1,21 @@
-"""Which bytes a Range header asks for (RFC 9110 section 14). It knows sizes, no files.
+"""Which bytes a Range header asks for (RFC 9110 section 14), and the body that answers several.
 
 bytes=0-499    the first 500        bytes=500-   all from the 501st
 bytes=-500     the last 500         bytes=0-0,-1 the first and the last
+
+Several ranges are answered as multipart/byteranges (section 14.6):
+
+    --BOUNDARY CRLF Content-Type: text/plain CRLF Content-Range: bytes 0-0/1000 CRLF CRLF  bytes
+    CRLF --BOUNDARY CRLF ...                                                               bytes
+    CRLF --BOUNDARY-- CRLF
+
+It knows sizes, no files.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 #: More ranges than this in one header are nobody's download; the whole file answers them.
@@ -30,10 +39,15 @@ class Range:
     def length(self) -> int:
         return self.last - self.first + 1
 
+    def content_range(self, size_bytes: int) -> bytes:
+        """The value of Content-Range."""
+        return b"bytes %d-%d/%d" % (self.first, self.last, size_bytes)
+
 
 def parse(value: bytes, size_bytes: int) -> list[Range] | None:
     """The ranges that overlap a file of that size, in the order they were asked for.
 
+    Those that overlap or touch each other are one, in the place of the first of them.
     None where the header is to be ignored: another unit, not well formed, or too many ranges.
 
     :raises Unsatisfiable: well formed, and outside the file.
@@ -59,7 +73,52 @@ def parse(value: bytes, size_bytes: int) -> list[Range] | None:
     satisfiable = [r for r in found if r.first <= r.last]
     if not satisfiable:
         raise Unsatisfiable(f"the file has {size_bytes} bytes")
-    return satisfiable
+    return merged(satisfiable)
+
+
+def merged(wanted: Iterable[Range]) -> list[Range]:
+    """Ranges of which no two overlap or touch: no byte is sent twice."""
+    apart: list[Range] = []
+    for one in wanted:
+        touching = [r for r in apart if one.first <= r.last + 1 and r.first <= one.last + 1]
+        place = apart.index(touching[0]) if touching else len(apart)
+        group = [*touching, one]
+        apart = [r for r in apart if r not in touching]
+        apart.insert(place, Range(min(r.first for r in group), max(r.last for r in group)))
+    return apart
+
+
+@dataclass(frozen=True)
+class Multipart:
+    """The body of a 206 with several ranges.
+
+    :ivar heads: what stands before each part.
+    :ivar tail: what stands after the last one.
+    """
+
+    parts: Sequence[Range]
+    heads: Sequence[bytes]
+    tail: bytes
+
+    @property
+    def length(self) -> int:
+        return sum(map(len, self.heads)) + sum(p.length for p in self.parts) + len(self.tail)
+
+
+def multipart(
+    parts: Sequence[Range], size_bytes: int, content_type: bytes, boundary: bytes
+) -> Multipart:
+    """Lay out the body for some ranges of a file.
+
+    :param boundary: must not occur in the file, which only chance can promise.
+    """
+    heads = [
+        b"\r\n--%b\r\nContent-Type: %b\r\nContent-Range: %b\r\n\r\n"
+        % (boundary, content_type, part.content_range(size_bytes))
+        for part in parts
+    ]
+    heads[0] = heads[0].removeprefix(b"\r\n")
+    return Multipart(parts, heads, b"\r\n--%b--\r\n" % boundary)
 
 
 def _number(digits: bytes) -> int | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -17,13 +18,17 @@ from twisted.web.resource import IResource, Resource
 
 import netlabsvc
 from netlabsvc.connections import Connections, peer_name
+from netlabsvc.logs import Batch
 from netlabsvc.metrics import Metric, gauge
-from netlabsvc.web import target
-from netlabsvc.web.answer import answer, answer_error, answer_not_allowed
+from netlabsvc.web import access, hosts, target
+from netlabsvc.web.answer import answer, answer_empty, answer_error, answer_not_allowed
 from netlabsvc.web.channel import MAX_BODY_BYTES, Channel
-from netlabsvc.web.files import Files
+from netlabsvc.web.files import METHODS, Files, Serving
+from netlabsvc.web.lane import Lane, Source
+from netlabsvc.web.memory import Memory
 from netlabsvc.web.preconditions import http_date
 from netlabsvc.web.settings import Settings
+from netlabsvc.web.tally import METHODS as KNOWN_METHODS
 from netlabsvc.web.tally import Tally
 from netlabsvc.web.tree import Tree
 
@@ -35,34 +40,86 @@ def packaged_root() -> Path:
     return Path(netlabsvc.__file__).parent / "data" / "site"
 
 
+Front = Callable[[str], bytes]
+
+
+@dataclass(frozen=True)
+class Roots:
+    """The directories that are served.
+
+    :ivar hosts: by the name in the URL; `main` for all others.
+    :ivar front: makes the front page of `main` where that has no index.html.
+    """
+
+    main: Path
+    hosts: Mapping[str, Path] = field(default_factory=dict)
+    front: Front | None = None
+
+
 def build(
-    root: Path, settings: Settings, children: Mapping[bytes, IResource], reactor: IReactorTime
+    roots: Path | Roots,
+    settings: Settings,
+    children: Mapping[bytes, IResource],
+    reactor: IReactorTime,
 ) -> Site:
     """The factory of the site's connections.
 
-    :param root: the directory that is served.
+    :param roots: the directory that is served, or several.
     :param children: what stands at ``/name`` beside the files, and before a file of that name.
-    :raises OSError: the root is no directory that can be read.
+    :raises OSError: a root is no directory that can be read.
     """
-    files = Files(Tree(root), listing=settings.listing, reactor=reactor)
-    top = Top(files)
+    memory = Memory(settings.memory)
+    top = Top(_offer(roots, settings, memory, reactor))
     for name, child in children.items():
         top.putChild(name, child)
-    return Site(top, files, settings.max_connections, reactor)
+    return Site(top, settings, memory, reactor)
+
+
+class Offer(NamedTuple):
+    """The files of the site, and those of other names."""
+
+    files: Files
+    hosts: Mapping[bytes, Files]
+
+
+def _offer(roots: Path | Roots, settings: Settings, memory: Memory, reactor: IReactorTime) -> Offer:
+    """:raises OSError: a root is no directory that can be read."""
+    if isinstance(roots, Path):
+        roots = Roots(roots)
+    policy = settings.added()
+
+    def files(root: Path, front: Front | None = None) -> Files:
+        tree = Tree(root, hidden=settings.hidden, links=settings.symlinks)
+        return Files(Serving(tree, settings.listing, policy, front), memory, reactor)
+
+    hosts = {name.encode("ascii"): files(root) for name, root in roots.hosts.items()}
+    return Offer(files(roots.main, roots.front), hosts)
 
 
 class Top(Resource):
-    """The root of all paths: the mounted children first, and for the rest the files."""
+    """The root of all paths: the mounted children first, and for the rest the files.
 
-    def __init__(self, files: Files) -> None:
+    :ivar offer: from the next request on it may be another.
+    """
+
+    def __init__(self, offer: Offer) -> None:
         super().__init__()
-        self._files = files
+        self.offer = offer
 
     def getChild(self, path: bytes, request: server.Request) -> Files:
         """Hand the name back, for the files look at whole paths."""
-        request.prepath = []
+        assert isinstance(request, Request)
+        request.prepath = list(request.mount)
         request.postpath = [path, *(request.postpath or ())]
-        return self._files
+        return self._files(request)
+
+    def render(self, request: server.Request) -> int:
+        """The path of the site without its slash."""
+        return self._files(request).render(request)
+
+    def _files(self, request: server.Request) -> Files:
+        assert isinstance(request, Request)
+        return hosts.pick(self.offer.hosts, self.offer.files, request.authority)
 
 
 class Request(server.Request):
@@ -71,6 +128,12 @@ class Request(server.Request):
     channel: Channel
     site: Site
     transport: Any
+    #: The names of `[web] prefix` on the way to the site.
+    mount: Sequence[bytes] = ()
+    #: Host and port that were asked for.
+    authority = b""
+    #: What the answer is made of, where it may be repeated for the same head.
+    source: Source | None = None
     _body_bytes = 0
 
     def handleContentChunk(self, data: bytes) -> None:
@@ -82,17 +145,34 @@ class Request(server.Request):
 
     def process(self) -> None:
         self.site = self.channel.site
-        for name, value in self.site.headers():
-            self.setHeader(name, value)
+        for name, value in self.site.headers(secure=self.isSecure()):
+            self.responseHeaders.addRawHeader(name, value)
+        if self.method not in KNOWN_METHODS:
+            answer_error(self, 501, "No such method is known here.")
+            return
+        if self.method == b"CONNECT":  # its target is a host and port, and this no proxy
+            answer_not_allowed(self, METHODS)
+            return
+        star = self.uri == b"*" and self.method == b"OPTIONS"
         try:
             self._check_headers()
-            star = self.uri == b"*" and self.method == b"OPTIONS"
             where = target.parse(b"/" if star else self.uri)
         except target.BadTarget as error:
             answer_error(self, 400, f"Not understood: {error}.")
             return
-        self.prepath = []
-        self.postpath = [*where.segments, *([b""] if where.directory else [])]
+        mount = self.site.mount
+        if where.segments[: len(mount)] != mount and not star:
+            answer_error(self, 404, f"The site begins at {target.join(mount, True).decode()}.")
+            return
+        self._route(where, mount)
+
+    def _route(self, where: target.Target, mount: tuple[bytes, ...]) -> None:
+        """Find the resource below the mount and let it answer."""
+        self.authority = where.authority or self.getHeader(b"Host") or b""
+        self.mount = mount
+        self.prepath = list(mount)
+        below = where.segments[len(mount) :]
+        self.postpath = [*below, *([b""] if where.directory else [])]
         try:
             self.render(self.site.getResourceFor(self))
         except Exception:
@@ -109,7 +189,12 @@ class Request(server.Request):
         try:
             body = resrc.render(self)
         except UnsupportedMethod as error:
-            answer_not_allowed(self, b", ".join(error.allowedMethods))
+            allowed = b", ".join(dict.fromkeys([*error.allowedMethods, b"OPTIONS"]))
+            if self.method == b"OPTIONS":
+                self.setHeader(b"Allow", allowed)
+                answer_empty(self, 204)
+            else:
+                answer_not_allowed(self, allowed)
             return
         if body != server.NOT_DONE_YET:
             answer(self, body)
@@ -129,6 +214,18 @@ class Request(server.Request):
             self.site.log(self)
 
 
+class Told(NamedTuple):
+    """What the log tells of an answer; `line` is that of the request."""
+
+    method: bytes
+    line: bytes
+    status: int
+    body_bytes: int
+    referrer: bytes | None
+    agent: bytes | None
+    cut: bool
+
+
 class Site(server.Site):
     """The factory: it counts its connections, ends them when it is told to, and logs requests."""
 
@@ -137,27 +234,41 @@ class Site(server.Site):
     requestFactory = Request
     _log = Logger()
 
-    def __init__(self, top: Top, files: Files, max_connections: int, reactor: IReactorTime) -> None:
+    def __init__(self, top: Top, settings: Settings, memory: Memory, reactor: IReactorTime) -> None:
         # The channel has deadlines of its own, so twisted.web's timeout is off.
         super().__init__(top, timeout=None, parsePOSTFormSubmission=False, reactor=reactor)
         self.connections: Connections[Channel] = Connections()
         self.tally = Tally()
-        self._files = files
-        self._max_connections = max_connections
+        self.access = access.Log("off", lambda call: reactor.callLater(0, call), self._write)
+        #: For connections without TLS, and with it: answers may differ by that.
+        self.lanes = (Lane(memory), Lane(memory))
+        self._memory = memory
+        self._date = (0, b"")
+        self._top = top
         self._admitted = 0
         self._draining = False
+        self._follow(settings)
 
-    def prepare(self, root: Path, settings: Settings) -> Callable[[], None]:
+    def _follow(self, settings: Settings) -> None:
+        self._max_connections = settings.max_connections
+        self._policy = settings.added()
+        self.mount = tuple(filter(None, settings.prefix.encode("ascii").split(b"/")))
+        self.access.flush()
+        self.access.form = settings.access_log
+        self._memory.limit(settings.memory)
+        for lane in self.lanes:
+            lane.clear()
+
+    def prepare(self, roots: Path | Roots, settings: Settings) -> Callable[[], None]:
         """Other settings, checked; what is returned puts them into force from the next request on.
 
-        :raises OSError: the root is no directory that can be read.
+        :raises OSError: a root is no directory that can be read.
         """
-        tree = Tree(root)
+        offer = _offer(roots, settings, self._memory, self.reactor)
 
         def apply() -> None:
-            self._files.root = tree
-            self._files.listing = settings.listing
-            self._max_connections = settings.max_connections
+            self._top.offer = offer
+            self._follow(settings)
 
         return apply
 
@@ -169,13 +280,21 @@ class Site(server.Site):
         """Where a request body goes; the channel keeps it small enough for memory."""
         return BytesIO()
 
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """What every answer carries."""
+    def headers(self, *, secure: bool) -> list[tuple[bytes, bytes]]:
+        """What every answer carries; over TLS (`secure`) it may be more."""
         return [
             (b"Server", SERVER),
-            (b"Date", http_date(self.reactor.seconds())),
+            (b"Date", self.date(self.reactor.seconds())),
             (b"X-Content-Type-Options", b"nosniff"),
+            *self._policy.everywhere(secure=secure),
         ]
+
+    def date(self, now_s: float) -> bytes:
+        """The value of Date; it is made once a second."""
+        second, date = self._date
+        if second != int(now_s):
+            self._date = (int(now_s), date := http_date(now_s))
+        return date
 
     # The connections
 
@@ -226,18 +345,44 @@ class Site(server.Site):
 
     def log(self, request: http.Request) -> None:
         """One line for each request; twisted.web calls it when the answer has been written."""
-        self.tally.answered(request.method, request.code, request.sentLength)
-        self._log.info(
-            "web {peer} {method} {target} {status} {size}{cut}",
-            peer=peer_name(request.getClientAddress()),
-            method=request.method.decode("latin-1"),
-            target=request.uri.decode("latin-1"),
-            status=request.code,
-            size=request.sentLength,
-            cut=" cut off" if request.channel is None else "",
+        told = self.told(request, request.sentLength)
+        self.log_answer(request.getClientAddress(), told, self.reactor.seconds())
+
+    def told(self, request: http.Request, body_bytes: int) -> Told:
+        """What the log tells of an answer with a body of that size."""
+        return Told(
+            request.method,
+            b" ".join((request.method, request.uri, request.clientproto)),
+            request.code,
+            body_bytes,
+            request.getHeader(b"Referer"),
+            request.getHeader(b"User-Agent"),
+            request.channel is None,
         )
 
-    def log_refused(self, peer: object, status: int, why: str) -> None:
+    def log_answer(self, peer: Any, told: Told, now_s: float) -> None:
+        """Count an answer, and log it."""
+        method, line, status, body_bytes, referrer, agent, cut = told
+        self.tally.answered(method, status, body_bytes)
+        host, port = _host(peer), getattr(peer, "port", 0)
+        self.access.add(
+            access.Visit(host, port, now_s, line, status, body_bytes, referrer, agent, cut)
+        )
+
+    def log_refused(self, peer: Any, status: int, why: str, body_bytes: int) -> None:
         """The line of what never became a request."""
         self.tally.refused(status)
-        self._log.info("web {peer} {status}: {why}", peer=peer_name(peer), status=status, why=why)
+        self._log.debug("web {peer} {status}: {why}", peer=peer_name(peer), status=status, why=why)
+        host, port = _host(peer), getattr(peer, "port", 0)
+        now = self.reactor.seconds()
+        self.access.add(access.Visit(host, port, now, b"", status, body_bytes, why=why))
+
+    def _write(self, form: str, lines: Sequence[str]) -> None:
+        batch = Batch(((line, {}) for line in lines), bare=True, json=form == "json")
+        self._log.info("{batch}", batch=batch)
+
+
+def _host(peer: Any) -> str:
+    """The address of a peer; an IPv4 address mapped into IPv6 as IPv4, none for a Unix socket."""
+    host: str = getattr(peer, "host", "")
+    return host.removeprefix("::ffff:") if "." in host else host

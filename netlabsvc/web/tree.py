@@ -2,9 +2,11 @@
 
 Every name is opened below the directory before it (openat), with O_NOFOLLOW; no path is ever put
 together and handed to the kernel, so neither ".." nor a directory that is swapped for a symbolic
-link in the meantime leads out. Symbolic links are not followed at all: whether one leads out can
-change between looking and opening, and a site that needs one can have a bind mount. The root itself
-may be one; it is opened anew for each request, so that a root that was replaced is seen.
+link in the meantime leads out. A symbolic link is refused, or (`links` "inside") read and walked
+name by name from the directory it stands in: the kernel never follows one, for where it leads can
+change between looking and opening. "follow" leaves all that to whoever may write in the root. The
+root itself may be a link; it is opened anew for each request, so that a root that was replaced is
+seen.
 
 It knows file descriptors and no HTTP, but for the status that a refusal stands for.
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,10 +27,17 @@ from netlabsvc.web.listing import Entry
 
 #: A listing shows as many names; looking at them takes some 10 ms.
 MOST_NAMES = 5000
+#: Symbolic links on the way to one file; the kernel's own limit.
+MOST_LINKS = 40
 
-_PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: Coarser than the times of files on any file system that is in use.
+RESTED_S = 2.0
+#: Device, inode, size, times of modification and change. The latter cannot be set back by anyone.
+State = tuple[int, int, int, int, int]
+
 # O_NONBLOCK and O_NOCTTY are for the file that becomes a FIFO or a terminal after the look at it.
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_PASS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _LAST_SECOND = 253_402_300_799  # of the year 9999: the end of HTTP's dates
 
 _STATUS = {
@@ -62,6 +71,21 @@ class Found:
     size_bytes: int
     modified_ns: int
     inode: int
+    changed_ns: int
+    device: int
+    neighbours: tuple[bytes, ...] = ()
+    """The suffixes under which the same lies beside it, as young as it is or younger."""
+    suffix: bytes = b""
+    """The one of them that was opened in its place."""
+
+    @property
+    def state(self) -> State:
+        """What no two states of any files have in common, once the file `rests`."""
+        return self.device, self.inode, self.size_bytes, self.modified_ns, self.changed_ns
+
+    def rests(self, now_s: float) -> bool:
+        """Whether a change from now on will be seen in `state`: the clock of files is coarse."""
+        return max(self.modified_ns, self.changed_ns) <= (now_s - RESTED_S) * 1e9
 
     @property
     def modified_s(self) -> int:
@@ -85,90 +109,213 @@ def hidden(name: bytes) -> bool:
     return name.startswith(b".") and name != b".well-known"
 
 
+class _Link(Exception):
+    """A symbolic link stands where a name leads."""
+
+
+#: Of the suffixes that are there, the one to open in place of the file, or "" for the file.
+Choice = Callable[[Sequence[bytes]], bytes]
+
+
 class Tree:
     """A directory, and what is below it."""
 
-    def __init__(self, root: Path) -> None:
-        """:raises OSError: there is no directory that can be read."""
+    def __init__(self, root: Path, *, hidden: bool = False, links: str = "refuse") -> None:
+        """:param hidden: dotfiles are served, too.
+        :param links: "refuse", "inside" or "follow".
+        :raises OSError: there is no directory that can be read.
+        """
         self._root = root
+        self._hidden = hidden
+        self._links = links
+        self._no_follow = 0 if links == "follow" else os.O_NOFOLLOW
         os.close(self._open_root())
 
-    def open(self, names: Sequence[bytes]) -> Found:
+    def open(
+        self,
+        names: Sequence[bytes],
+        suffixes: Sequence[bytes] = (),
+        choose: Choice = lambda there: b"",
+    ) -> Found:
         """Open what the names lead to, one below the other; none leads to the root.
 
+        :param suffixes: of the neighbours of a file that may stand for it: ".gz".
+        :param choose: says which of those that are there is opened.
         :raises Refused: it is not there, not for visitors, or neither file nor directory.
         """
+        held: list[int] = []
         with _as_refusal():
-            place = self._open_root()
+            held.append(self._open_root())
         try:
-            for name in names[:-1]:
-                below = _open(place, name, _PASS)
-                os.close(place)
-                place = below
-            return open_below(place, names[-1] if names else b".")
+            directory, name = self._walk(held, names)
+            found = self._open_below(directory, name)
+            if suffixes and not found.directory:
+                found = self._with_neighbours(found, directory, name, suffixes, choose)
+            return found
         finally:
-            os.close(place)
+            for directory in held:
+                os.close(directory)
+
+    def entries(self, found: Found, names: Sequence[bytes]) -> tuple[list[Entry], bool]:
+        """What a visitor could fetch of an open directory, and whether there is more than that.
+
+        :param names: that led to it.
+        :raises Refused: it cannot be read.
+        """
+        listed = []
+        with _as_refusal(), os.scandir(found.fd) as there:
+            for one in islice(there, MOST_NAMES):
+                # A name may go between the reading of it and the look at it.
+                with suppress(FileNotFoundError, Refused):
+                    listed.append(self._entry(one, names))
+            return listed, next(there, None) is not None
+
+    def _entry(self, one: os.DirEntry[str], names: Sequence[bytes]) -> Entry:
+        name = self._checked(os.fsencode(one.name))
+        if one.is_symlink():
+            with self.open([*names, name]) as found:
+                return Entry(name, found.directory, found.size_bytes, found.modified_s)
+        status = one.stat(follow_symlinks=False)
+        directory = stat.S_ISDIR(status.st_mode)
+        if not directory and not stat.S_ISREG(status.st_mode):
+            raise Refused(*_STATUS[errno.ENXIO])
+        return Entry(name, directory, status.st_size, _second(status.st_mtime))
+
+    def _walk(self, held: list[int], names: Sequence[bytes]) -> tuple[int, bytes]:
+        """The directory in which the last name stands, open, and that name.
+
+        :param held: directories from the root to where we are; the caller closes them.
+        """
+        rest = list(reversed(names))
+        links = 0
+        while rest:
+            name = rest.pop()
+            if name is _UP:
+                if len(held) == 1:
+                    raise Refused(HTTPStatus.FORBIDDEN, "A symbolic link leads out of the site.")
+                os.close(held.pop())
+                continue
+            try:
+                if not rest:
+                    self._look_for_link(held[-1], name)
+                    return held[-1], name
+                held.append(self._open_name(held[-1], name, _PASS))
+            except _Link:
+                links += 1
+                if self._links != "inside" or links > MOST_LINKS:
+                    raise Refused(*_STATUS[errno.ELOOP]) from None
+                rest += reversed(_target(held[-1], name))
+        return held[-1], b"."
+
+    def _look_for_link(self, directory: int, name: bytes) -> None:
+        """:raises _Link: one stands there, and is to be walked."""
+        if self._links == "inside":
+            with _as_refusal():
+                mode = os.stat(self._checked(name), dir_fd=directory, follow_symlinks=False).st_mode
+            if stat.S_ISLNK(mode):
+                raise _Link
+
+    def _with_neighbours(
+        self, found: Found, directory: int, name: bytes, suffixes: Sequence[bytes], choose: Choice
+    ) -> Found:
+        found.neighbours = tuple(s for s in suffixes if _is_as_young(directory, name + s, found))
+        suffix = choose(found.neighbours) if found.neighbours else b""
+        if not suffix:
+            return found
+        try:
+            other = self._open_below(directory, name + suffix)
+        except Refused:  # it has gone since
+            return found
+        if other.directory:
+            with other:
+                return found
+        with found:
+            other.neighbours, other.suffix = found.neighbours, suffix
+            return other
 
     def _open_root(self) -> int:
-        return os.open(self._root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        return os.open(self._root, _PASS)
 
-
-def open_below(directory: int, name: bytes) -> Found:
-    """Open a file or directory in an open directory, which "." stands for itself.
-
-    :raises Refused: as `Tree.open`.
-    """
-    # Opening a FIFO or a device can already do something, so it is looked at before.
-    with _as_refusal():
-        kind = os.stat(_checked(name), dir_fd=directory, follow_symlinks=False).st_mode
-    if stat.S_ISLNK(kind):
-        raise Refused(*_STATUS[errno.ELOOP])
-    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-        raise Refused(*_STATUS[errno.ENXIO])
-    fd = _open(directory, name, _READ)
-    status = os.fstat(fd)
-    kind = status.st_mode
-    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-        os.close(fd)
-        raise Refused(*_STATUS[errno.ENXIO])
-    return Found(fd, stat.S_ISDIR(kind), status.st_size, status.st_mtime_ns, status.st_ino)
-
-
-def entries(directory: int) -> tuple[list[Entry], bool]:
-    """What a visitor could fetch of an open directory, and whether there is more than that.
-
-    :raises Refused: it cannot be read.
-    """
-    found = []
-    with _as_refusal(), os.scandir(directory) as names:
-        for entry in islice(names, MOST_NAMES):
-            name = os.fsencode(entry.name)
-            # A name may go between the reading of it and the look at it.
-            with suppress(FileNotFoundError):
-                status = entry.stat(follow_symlinks=False)
-                directory_too = stat.S_ISDIR(status.st_mode)
-                if not hidden(name) and (directory_too or stat.S_ISREG(status.st_mode)):
-                    changed = _second(status.st_mtime)
-                    found.append(Entry(name, directory_too, status.st_size, changed))
-        return found, next(names, None) is not None
-
-
-def _open(directory: int, name: bytes, flags: int) -> int:
-    with _as_refusal():
+    def _open_below(self, directory: int, name: bytes) -> Found:
+        """Open a file or directory in an open directory, which "." stands for itself."""
+        # Opening a FIFO or a device can already do something, so it is looked at before.
+        with _as_refusal():
+            status = os.stat(
+                self._checked(name), dir_fd=directory, follow_symlinks=not self._no_follow
+            )
+        if stat.S_ISLNK(status.st_mode):
+            raise Refused(*_STATUS[errno.ELOOP])
+        _check_kind(status.st_mode)
         try:
-            return os.open(_checked(name), flags, dir_fd=directory)
-        except NotADirectoryError:
-            mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
-            if stat.S_ISLNK(mode):  # O_DIRECTORY hides what O_NOFOLLOW would say
-                raise Refused(*_STATUS[errno.ELOOP]) from None
+            fd = self._open_name(directory, name, _READ)
+        except _Link:
+            raise Refused(*_STATUS[errno.ELOOP]) from None
+        status = os.fstat(fd)
+        try:
+            _check_kind(status.st_mode)
+        except Refused:
+            os.close(fd)
             raise
+        return Found(
+            fd,
+            stat.S_ISDIR(status.st_mode),
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ino,
+            status.st_ctime_ns,
+            status.st_dev,
+        )
+
+    def _open_name(self, directory: int, name: bytes, flags: int) -> int:
+        """:raises _Link: a symbolic link stands there, and is not for the kernel to follow."""
+        with _as_refusal():
+            try:
+                return os.open(self._checked(name), flags | self._no_follow, dir_fd=directory)
+            except OSError as error:
+                # O_DIRECTORY hides what O_NOFOLLOW would say.
+                if self._no_follow and error.errno in (errno.ELOOP, errno.ENOTDIR):
+                    mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+                    if stat.S_ISLNK(mode):
+                        raise _Link from None
+                raise
+
+    def _checked(self, name: bytes) -> bytes:
+        """A name that stays in its directory, whoever asks. Those that do not are not there."""
+        secret = hidden(name) and not (self._hidden and name != b"..") and name != b"."
+        if not name or b"/" in name or b"\0" in name or secret:
+            raise Refused(*_STATUS[errno.ENOENT])
+        return name
 
 
-def _checked(name: bytes) -> bytes:
-    """A name that stays in its directory, whoever asks. Those that do not are not there."""
-    if not name or b"/" in name or b"\0" in name or (hidden(name) and name != b"."):
-        raise Refused(*_STATUS[errno.ENOENT])
-    return name
+#: In the place of a name: the directory above. No request holds it, for it is no name.
+_UP = b"/.."
+
+
+def _target(directory: int, name: bytes) -> list[bytes]:
+    """The names of a symbolic link.
+
+    :raises Refused: it begins at the root of the machine.
+    """
+    with _as_refusal():
+        target = os.readlink(name, dir_fd=directory)
+    if target.startswith(b"/"):
+        raise Refused(HTTPStatus.FORBIDDEN, "A symbolic link leads out of the site.")
+    parts = [part for part in target.split(b"/") if part not in (b"", b".")]
+    return [_UP if part == b".." else part for part in parts]
+
+
+def _is_as_young(directory: int, name: bytes, found: Found) -> bool:
+    """Whether a regular file of that name is there, and no older than another."""
+    try:
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_mtime_ns >= found.modified_ns
+
+
+def _check_kind(mode: int) -> None:
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise Refused(*_STATUS[errno.ENXIO])
 
 
 def _second(seconds: float) -> int:

@@ -1,10 +1,12 @@
-"""The URL that a person typed (RFC 3986), and the request for it. It resolves and sends nothing."""
+"""The URL that a person typed or a server named (RFC 3986). It resolves and sends nothing."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
+
+from netlabsvc.web.failure import Failed, Status
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(?::([0-9]*))?")
@@ -12,12 +14,18 @@ _FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Malformed(ValueError):
+class Malformed(Failed):
     """No URL; the message says what is missing."""
 
+    def __init__(self, why: str) -> None:
+        super().__init__(Status.URL_MALFORMAT, why)
 
-class UnknownScheme(ValueError):
+
+class UnknownScheme(Failed):
     """A URL of something that is not fetched here."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(Status.UNSUPPORTED_PROTOCOL, why)
 
 
 @dataclass(frozen=True)
@@ -37,11 +45,26 @@ class Url:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
-    def request(self, *headers: tuple[str, str]) -> bytes:
-        """The GET of it, over a connection that is closed afterwards."""
-        lines = [f"GET {self.target} HTTP/1.1", f"Host: {self.authority}"]
-        lines += [f"{name}: {value}" for name, value in headers]
-        return "\r\n".join([*lines, "Connection: close", "", ""]).encode("ascii")
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Who is asked (RFC 6454): what was said to one origin is not for another."""
+        return self.scheme, self.host.lower(), self.port
+
+    def join(self, reference: str) -> Url:
+        """The URL that a reference means here (RFC 3986 section 5).
+
+        :raises Malformed: it means none.
+        :raises UnknownScheme: it means something that is not fetched here.
+        """
+        reference = reference.strip(" \t")
+        try:
+            joined = reference if _SCHEME.match(reference) else urljoin(str(self), reference)
+        except ValueError as error:
+            raise Malformed(f"{reference!r} is no URL: {error}") from None
+        return parse(joined.replace(" ", "%20"))
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.target}"
 
 
 def parse(text: str) -> Url:
@@ -60,7 +83,7 @@ def parse(text: str) -> Url:
     authority = re.split("[/?]", rest, maxsplit=1)[0]
     target = rest[len(authority) :]
     if "@" in authority:
-        raise Malformed(f"{text!r} holds a user name, which is not supported")
+        raise Malformed(f"{text!r} holds a user name; say who you are with -H 'Authorization: ...'")
     parts = _AUTHORITY.fullmatch(authority)
     if not parts:
         raise Malformed(f"{text!r} names no host; write http://HOST:PORT/PATH")
@@ -69,7 +92,9 @@ def parse(text: str) -> Url:
         raise Malformed(f"{digits} is no port; ports are 1 to 65535")
     path = target if target.startswith("/") else "/" + target
     host = _ascii(parts[1].strip("[]"))
-    return Url(scheme, host, int(digits), quote(path, safe="%!$&'()*+,;=:@/?-._~"))
+    # Bytes that are no UTF-8 go out as they came: a server's Location, a shell's argument.
+    target = quote(path, safe="%!$&'()*+,;=:@/?-._~", errors="surrogateescape")
+    return Url(scheme, host, int(digits), target)
 
 
 def _ascii(host: str) -> str:

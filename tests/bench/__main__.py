@@ -18,7 +18,14 @@ from .report import Report
 from .run import Run
 
 #: The module of each part; it has a table SECTIONS of functions that take a `Run`.
-PARTS = {"chat": ".chat.sections", "udp": ".udp.sections"}
+PARTS = {
+    "chat": ".chat.sections",
+    "udp": ".udp.sections",
+    "ping": ".ping.sections",
+    "web": ".web.sections",
+    "mail": ".mail.sections",
+    "mailout": ".mailout.sections",
+}
 
 
 def sections(words: list[str]) -> list[Callable[[Run], None]]:

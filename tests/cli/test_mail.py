@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 import pytest
 import pytest_twisted
+from click.testing import CliRunner
 from twisted.internet.utils import getProcessOutputAndValue
 
 from mail.running import listening, sandbox
+from netlabsvc.cli.main import main
 
 PLAIN = ("--from", "ada@lab", "--to", "bob@lab")
 
@@ -97,3 +99,36 @@ async def test_a_refusal_and_a_text_that_is_none() -> None:
         assert ended.err == f"Error: 127.0.0.1 port {port}: MAIL refused: 553 you no\n"
         ended = await netlab_mail(port, *PLAIN, stdin=b"ok\xff")
         assert (ended.status, ended.err) == (65, "Error: the text is not UTF-8 at byte 3\n")
+
+
+FAR = ("--server", "192.0.2.1", "--user", "ada@lab", "--password-command", "echo secret")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "complaint"),
+    [
+        ((*PLAIN, "--server", "192.0.2.1"), 64, "the sender ada@lab is not nobody's"),
+        ((*FAR, "--from", "eve@lab", "--to", "bob@lab"), 64, "eve@lab is not --user ada@lab"),
+        ((*FAR, *PLAIN, "--mail-from", "eve@lab"), 64, "--really sends it"),
+        ((*FAR, *PLAIN, "--tls", "off"), 64, "--insecure-auth does it all the same"),
+        ((*FAR, *PLAIN, "--show-secrets"), 64, "for servers on this machine"),
+        ((*PLAIN, "--mx"), 64, "it wants --really"),
+        ((*PLAIN, "--auth", "PLAIN"), 64, "--auth needs --user"),
+        ((*PLAIN, "--hello", "a\r\nRSET"), 65, "is no host name"),
+        ((*PLAIN, "--header", "X\r\nBcc: a"), 65, "is no header name"),
+        ((*PLAIN, "--header", "X : a"), 65, "is no header name"),
+        ((*PLAIN, "--header", "nothing"), 65, "write 'Name: value'"),
+        ((*PLAIN, "--rcpt", "a b@lab"), 65, "a blank"),
+        ((*PLAIN, "--attach", "/no/such"), 65, "No such file"),
+        ((*PLAIN, "--user", "ada", "--password-file", "/no/such"), 78, "No such file"),
+        ((*PLAIN, "--user", "ada", "--password-command", "exit 3"), 78, "ended with status 3"),
+        ((*PLAIN, "--ca", "/dev/null", "--tls", "starttls"), 78, "no certificate in it"),
+    ],
+)
+def test_refused_before_anything_is_sent(
+    arguments: tuple[str, ...], status: int, complaint: str
+) -> None:
+    """Options, addresses, headers and names are judged by name; no server is asked."""
+    words = ["mail", *arguments, "--body", "hi"]
+    ran = CliRunner().invoke(main, words, env={"NETLAB_MAIL_PASSWORD": None})
+    assert (ran.exit_code, complaint in ran.output.splitlines()[-1]) == (status, True), ran.output

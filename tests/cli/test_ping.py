@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -12,20 +13,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from threading import Thread
+from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
-from netlabsvc.cli.ping import line, ping, report
-from netlabsvc.udp.probe import Arrival
-from netlabsvc.udp.prober import Address, Plan, TimedOut
-from netlabsvc.udp.stats import Probe, summary
-from support.outside import need
+import netlabsvc
+from netlabsvc.cli.ping import protocol
+from netlabsvc.cli.ping_run import Order, ping
+from netlabsvc.udp.endpoint import Address
+from netlabsvc.udp.prober import Plan
+from support.screen import Screen
 
+SCHEMA = Path(netlabsvc.__file__).with_name("data") / "ping.schema.json"
 NETLAB = Path(sys.executable).with_name("netlab")
-HERE = Address(socket.AF_INET, ("127.0.0.1", 12000))
-REPLY = r"\d+ bytes from 127\.0\.0\.1:\d+: seq=(\d+) rtt=\d+\.\d{3} ms"
+REPLY = r"\d+ bytes from 127\.0\.0\.1:\d+: seq=(\d+) rtt=\d+\.\d{3} ms ttl=64"
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -88,33 +92,12 @@ def test_the_textbook_server() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_ncat_as_echo_server() -> None:
-    """`ncat -u -l -k -e /bin/cat` gives every probe back."""
-    with bound() as (_, where):
-        host, port = where.split(":")
-    echo = subprocess.Popen([need("ncat"), "-u", "-l", "-k", "-e", "/bin/cat", host, port])
-    try:
-        # Until ncat listens, ICMP refuses; each try ends at once.
-        while run("-q", "-c", "1", where).returncode == 2:
-            assert echo.poll() is None
-        done = run("-c", "5", "-i", "0.02", where)
-    finally:
-        echo.terminate()
-        echo.wait()
-    assert re.findall(REPLY, done.stdout) == ["1", "2", "3", "4", "5"]
-
-
 def test_no_reply_is_status_1() -> None:
     """Silence is told probe by probe and ends with status 1."""
     with bound() as (_, where):
         done = run("-c", "2", "-i", "0.01", "-W", "0.05", where)
-    assert done.stdout.splitlines() == [
-        "seq=1 timeout",
-        "seq=2 timeout",
-        f"--- {where}",
-        "2 sent, 0 received, 2 lost, 0 late, 0 duplicates",
-        "loss 100.0%, 95% interval 34.2% to 100.0%",
-    ]
+    assert done.stdout.startswith(f"seq=1 timeout\nseq=2 timeout\n--- {where}, text\n2 sent, 0 ")
+    assert "loss: 100.0%, 95% interval 34.2% to 100.0%" in done.stdout
     assert (done.returncode, done.stderr) == (1, "")
 
 
@@ -133,7 +116,16 @@ def test_a_refused_port_is_said_at_once() -> None:
         (["nosuch.invalid"], "no address for 'nosuch.invalid'"),
         (["a..b"], "no address for 'a..b'"),
         (["127.0.0.1:0"], "'0' is no port"),
-        (["127.0.0.1", "-i", "0.009"], "0.009 is not in the range"),
+        (["127.0.0.1", "-i", "0.009"], "less than 0.01 needs --fast"),
+        (["127.0.0.1", "-i", "0"], "0 is not in the range"),
+        (["127.0.0.1", "-6"], "no address for '127.0.0.1'"),
+        (["127.0.0.1", "-s", "20"], "the probes of this run need 25"),
+        (["127.0.0.1:862", "-s", "43"], "the probes of this run need 44"),
+        (["127.0.0.1", "-s", "65508"], "65508 is not in the range"),
+        (["127.0.0.1", "--key-file", __file__], "say --proto stamp"),
+        (["127.0.0.1:862", "--key-file", "/no/key"], "/no/key: cannot be read: No such file"),
+        (["127.0.0.1", "--plot", "/no/where.svg"], "'/no/where.svg' cannot be written"),
+        (["127.0.0.1", "--schedule", "often"], "'often' is not one of"),
         (["127.0.0.1", "-W", "nan"], "'nan' is no number of seconds"),
         (["127.0.0.1", "-c", "0"], "0 is not in the range"),
         (["127.0.0.1", "-c", "90000"], "a run lasts 24 at most"),
@@ -177,9 +169,8 @@ def test_the_text_of_a_reply_is_never_printed() -> None:
         thread.start()
         done = run("-c", "1", where)
         thread.join()
-    first, *rest = done.stdout.splitlines()
-    assert re.fullmatch(REPLY, first)
-    assert len(rest) == 4
+    assert re.fullmatch(REPLY, done.stdout.splitlines()[0])
+    assert "owned" not in done.stdout
     assert done.stdout.replace("\n", "").isprintable()
 
 
@@ -187,7 +178,7 @@ def test_quiet_prints_the_summary_only() -> None:
     """With -q there is no line per probe."""
     with bound() as (_, where):
         done = run("-q", "-c", "2", "-i", "0.01", "-W", "0.02", where)
-    assert done.stdout.startswith(f"--- {where}\n2 sent,")
+    assert done.stdout.startswith(f"--- {where}, text\n2 sent,")
 
 
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
@@ -209,40 +200,79 @@ async def test_a_name_with_two_addresses(capsys: pytest.CaptureFixture[str]) -> 
         refusing = Address(socket.AF_INET, first.getsockname())
     with bound() as (second, where):
         addresses = [refusing, Address(socket.AF_INET, second.getsockname())]
-        status = await ping(reactor, addresses, Plan(1, 10**7, 10**7), quiet=False)
+        order = Order("two", 9, Plan(1, 10**7, 10**7), "text", size_bytes=0, key=None, seed=1)
+        status = await ping(reactor, addresses, order)
     assert status == 1
-    assert capsys.readouterr().out.startswith(f"seq=1 timeout\n--- {where}\n")
+    assert capsys.readouterr().out.startswith(f"seq=1 timeout\n--- {where}, text\n")
 
 
-def test_the_lines_of_events() -> None:
-    """A reply shows its size, number, and time in ms with microseconds; flags say the rest."""
-    assert line(TimedOut(2), HERE) == "seq=2 timeout"
-    told = line(Arrival(1, 10, 213_400, late=False, duplicate=False), HERE)
-    assert told == "10 bytes from 127.0.0.1:12000: seq=1 rtt=0.213 ms"
-    told = line(Arrival(1, 10, 2 * 10**9, late=True, duplicate=True), HERE)
-    assert told.endswith("rtt=2000.000 ms late duplicate")
-    assert str(Address(socket.AF_INET6, ("::1", 7, 0, 0))) == "[::1]:7"
+@pytest.mark.parametrize(
+    ("wanted", "port", "chosen"),
+    [
+        *(("auto", 862, "stamp"), ("auto", 8620, "stamp"), ("auto", 12000, "text")),
+        *(("text", 862, "text"), ("stamp", 7, "stamp")),
+    ],
+)
+def test_what_is_spoken_is_told_by_the_port(wanted: str, port: int, chosen: str) -> None:
+    """No probe is sent to find out; who names a protocol gets it."""
+    assert protocol(wanted, port, keyed=False) == chosen
 
 
-def test_the_report_of_a_run() -> None:
-    """3 of 10 lost: the share with its interval, and the round trips of the other seven."""
-    probes = [Probe(n, 0, [n * 100_000] if n <= 7 else []) for n in range(1, 11)]
-    assert report(summary(probes, 10**9, 10**10), HERE).splitlines() == [
-        "--- 127.0.0.1:12000",
-        "10 sent, 7 received, 3 lost, 0 late, 0 duplicates",
-        "loss 30.0%, 95% interval 10.8% to 60.3%",
-        "rtt min/mean/median/max/stddev = 0.100/0.400/0.400/0.700/0.216 ms",
-    ]
+def test_the_size_of_probes() -> None:
+    """With -s each probe is that long, and so is what an echo sends back."""
+    with textbook_server(5) as where:
+        done = run("-c", "3", "-i", "0.02", "-s", "300", where)
+    assert set(re.findall(r"^(\d+) bytes", done.stdout, re.MULTILINE)) == {"300"}
 
 
-def test_the_report_of_one_reply() -> None:
-    """One round trip has no standard deviation; one whose time is not up is called open."""
-    figures = summary([Probe(1, 0, [5000]), Probe(2, 0)], 10**9, 10**8)
-    assert report(figures, HERE).splitlines()[1:] == [
-        "2 sent, 1 received, 0 lost, 0 late, 0 duplicates, 1 still open",
-        "loss 0.0%, 95% interval 0.0% to 79.3%",
-        "rtt min/mean/median/max/stddev = 0.005/0.005/0.005/0.005/- ms",
-    ]
+def test_one_document(tmp_path: Path) -> None:
+    """--json prints nothing else and keeps to the schema in the package; --plot adds a picture."""
+    chance, picture = Random(3), tmp_path / "run.svg"
+    fates = ["ok" if chance.randint(0, 10) >= 4 else "lost" for _ in range(8)]
+    options = ["-c", "8", "-i", "0.02", "-W", "0.3", "--seed", "17", "--schedule", "poisson"]
+    with textbook_server(3) as where:
+        done = run(*options, "--json", "--plot", str(picture), where)
+    told = json.loads(done.stdout)
+    jsonschema.validate(told, json.loads(SCHEMA.read_text("utf-8")))
+    assert [probe["fate"] for probe in told["probes"]] == fates
+    assert [probe["seq"] for probe in told["probes"]] == list(range(1, 9))
+    assert all((probe["rtt_ns"] is None) == (probe["fate"] == "lost") for probe in told["probes"])
+    assert (told["config"]["seed"], told["config"]["schedule"]) == (17, "poisson")
+    assert told["summary"]["lost"] == fates.count("lost") > 0
+    assert ElementTree.parse(picture).getroot().tag.endswith("svg")
+
+
+def test_the_seed_repeats_a_schedule() -> None:
+    """The probes of two runs with one seed leave at the same times, to the lateness of each."""
+    times = []
+    options = ["-c", "6", "-i", "0.05", "--schedule", "poisson", "--seed", "5", "--json"]
+    with textbook_server(1) as where:
+        for _ in range(2):
+            told = json.loads(run(*options, "-W", "0.1", where).stdout)
+            times.append([probe["sent_ns"] for probe in told["probes"]])
+    assert all(abs(a - b) < 20_000_000 for a, b in zip(*times, strict=True))
+
+
+def test_a_terminal_has_a_line_that_moves() -> None:
+    """A sparkline and how far it is, below the replies; Ctrl-C takes it away. A pipe has none."""
+    options = "-c 1000 -i 0.05 -W 0.2"
+    with textbook_server(1) as where:
+        with Screen(f"LC_ALL=C.UTF-8 {NETLAB} ping {options} {where}; sleep 100") as screen:
+            shown = screen.until(r"(?m)^\d+/1000  [1-9]\d* lost .*×.*[▁-█]")
+            assert re.search(REPLY, shown)
+            screen.press("C-c")
+            shown = screen.until("this tool: ")
+            assert "/1000" not in shown
+        piped = run("-c", "3", "-i", "0.05", "-W", "0.2", where).stdout
+    assert "\x1b" not in piped
+    assert not re.search("[▁-█×\r]", piped)
+
+
+def test_explain_says_how_and_by_which_rfc() -> None:
+    """It needs no host."""
+    done = run("--explain")
+    assert done.returncode == 0
+    assert all(f"RFC {n}" in done.stdout for n in (3393, 3550, 4737, 5481, 5560))
 
 
 def test_help_has_examples() -> None:

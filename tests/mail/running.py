@@ -18,6 +18,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from netlabsvc.mail.mailbox import Mailbox
+from netlabsvc.mail.record import Verdict
 from netlabsvc.mail.sandbox import Factory
 from netlabsvc.mail.settings import Sandbox
 from netlabsvc.mail.store import Store
@@ -34,9 +35,10 @@ class Running:
     directory: Path
 
     def messages(self) -> list[bytes]:
-        """All messages in the store, the oldest first."""
+        """All messages in the store, the oldest first; attempts have none."""
         with Mailbox(self.directory) as mailbox:
-            return [mailbox.source(entry.id) for entry in reversed(mailbox.page(limit=1000))]
+            page = reversed(mailbox.page(limit=1000))
+            return [mailbox.source(entry.id) for entry in page if entry.verdict is Verdict.KEPT]
 
 
 @asynccontextmanager

@@ -28,8 +28,8 @@ from mail.stock import StockClient
 from netlabsvc.mail.address import AddressError
 from netlabsvc.mail.client import Client
 from netlabsvc.mail.courier import Courier, deliver
+from netlabsvc.mail.credentials import Credentials
 from netlabsvc.mail.delivery import Ending, Outgoing, Result
-from netlabsvc.mail.login import Credentials
 from netlabsvc.mail.plan import Deadlines, Plan
 
 MAIL = Outgoing("ada@lab", ("bob@lab",), b"Subject: hi\r\n\r\nhello\r\n")

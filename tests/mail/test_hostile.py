@@ -13,8 +13,8 @@ from twisted.internet.task import Clock
 
 from mail.running import listening, reactor, sandbox
 from netlabsvc.mail.courier import Courier, deliver
+from netlabsvc.mail.credentials import Credentials
 from netlabsvc.mail.delivery import Ending, Outgoing, Result, Stage
-from netlabsvc.mail.login import Credentials
 from netlabsvc.mail.plan import Deadlines, Plan, Stop, TlsMode
 from netlabsvc.mail.tls import Trust
 from netlabsvc.mail.transcript import Line

@@ -25,6 +25,7 @@ S 550 5.1.1 nobody
 C DATA
 S 354 go on
 C (4 bytes of message)
+C .
 S 250 2.0.0 kept as 1
 C HLEO
 S 500 5.5.1 unknown
@@ -37,6 +38,7 @@ MEANS = [
     *(("not shown", "不显示"), ("password are wrong", "密码不对"), ("octets above", "127")),
     *(("recipients", "收件人"), ("on the envelope", "信封"), ("no such mailbox", "没有这个邮箱")),
     *(("send the message", "邮件内容"), ("line of one dot", "点"), ("The message itself", "正文")),
+    ("ends here", "结束"),
     *(("responsible", "负责"), ("no such command", "没有这个命令"), ("No such command", "命令")),
     *(("goodbye", "告别"), ("closes", "关闭")),
 ]
@@ -71,6 +73,22 @@ def test_lines_of_a_message_are_no_commands() -> None:
     assert "message itself" in note("C", "QUIT", state).en
     assert "ends here" in note("C", ".", state).en
     assert "responsible" in note("S", "250 2.0.0 ok", state).en
+    state = State(greeted=True, in_data=True)  # netlab mail shows no dot
+    note("C", "(4 bytes of message)", state)
+    assert "responsible" in note("S", "250 2.0.0 ok", state).en
+
+
+def test_what_is_in_brackets_happened_and_was_not_said() -> None:
+    """TLS that begins, and lines left out: neither is a bad reply, nor takes a command's place."""
+    session = "S 220 x\nC STARTTLS\nS 220 go\nS (TLSv1.3 from here)\nC EHLO me\nS 250 x"
+    said = notes(lines(session))
+    assert "secret" in said[3].en
+    assert "begin with MAIL" in said[5].en
+    session = "S 220 x\nC MAIL FROM:<a@b>\nS (9 lines are left out)\nC (4 bytes)\nC QUIT\nS 221 x"
+    said = notes(lines(session))
+    assert "No line" in said[2].en
+    assert "No line" in said[3].en
+    assert "closes" in said[5].en
 
 
 def test_later_and_never_are_told_apart() -> None:

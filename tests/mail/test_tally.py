@@ -10,6 +10,7 @@ from twisted.internet.defer import fail
 
 from mail.running import Running, connect, sandbox
 from netlabsvc.mail.session import Session
+from netlabsvc.mail.standing import Terms
 from netlabsvc.mail.tally import Tally
 
 START = b"MAIL FROM:<ada@lab>\r\nRCPT TO:<bob@lab>\r\nDATA\r\n"
@@ -39,7 +40,7 @@ def figures(running: Running) -> dict[str, float]:
 def test_refusals_by_what_and_class(said: bytes, expected: dict[tuple[str, int], int]) -> None:
     """A command by its verb, unless it is unknown: no peer makes a new label."""
     tally = Tally()
-    Session("lab", 1000, tally).feed(said)
+    Session(Terms("lab", 1000), tally=tally).feed(said)
     assert tally.refused == expected
 
 
@@ -47,7 +48,7 @@ def test_goodbyes_of_ours_are_refusals_of_the_connection() -> None:
     """Too many connections, silence, the end."""
     tally = Tally()
     for goodbye in (Session.too_many, Session.timed_out, Session.shut_down):
-        goodbye(Session("lab", 1000, tally))
+        goodbye(Session(Terms("lab", 1000), tally=tally))
     assert tally.refused == {("connection", 4): 3}
 
 

@@ -237,3 +237,50 @@ def test_a_missing_file_and_a_file_in_another_encoding(tmp_path: Path) -> None:
     gbk.write_bytes("# 说明\nhost = '::1'\n# 你好\n".encode("gbk"))
     with pytest.raises(config.ConfigError, match=r"gbk.toml:1: not UTF-8"):
         config.load(gbk, {}, {})
+
+
+def test_a_table_of_ones_own_names(tmp_path: Path) -> None:
+    """Virtual hosts and rules by extension: from a file, in either form, and from a variable."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    file = tmp_path / "lab.toml"
+    file.write_text(
+        '[web]\ncache_control = {CSS = "max-age=9"}\n'
+        '[web.hosts."A.lab"]\nroot = "a"\n[web.hosts.b]\nroot = "b"\n'
+    )
+    loaded = config.load(file, {}, {}, tmp_path)
+    assert {name: host.root for name, host in loaded.web.hosts.items()} == {"a.lab": "a", "b": "b"}
+    assert loaded.web.cache_control == {"css": "max-age=9"}
+    assert loaded.settings["web.hosts"].source == f"{file}:3"
+    printed = tmp_path / "printed.toml"
+    printed.write_text(loaded.as_toml())
+    assert config.load(printed, {}, {}, tmp_path).web == loaded.web
+    environ = {"NETLAB_WEB_HOSTS": '{"c.lab" = {root = "b"}}'}
+    assert list(config.load(file, environ, {}, tmp_path).web.hosts) == ["c.lab"]
+
+
+def test_mistakes_in_a_table_have_their_line(tmp_path: Path) -> None:
+    """What is wrong below a name of one's own is told with the line where it stands."""
+    found = mistakes(
+        tmp_path,
+        '[web]\ncache_control = {".css" = "x", js = 5}\n'
+        '[web.hosts."a.lab"]\nrot = "a"\n[web.hosts."b:80"]\nroot = "b"\n',
+    )
+    assert found == [
+        'FILE:2: web.cache_control.".css": an extension without its dot, such as css, or "*" for '
+        "the rest",
+        'FILE:2: web.cache_control.js: takes what Cache-Control may say, such as "max-age=3600" or '
+        '"no-cache"',
+        'FILE:4: web.hosts."a.lab".rot: unknown key; the nearest known one is root',
+        'FILE:5: web.hosts."b:80": a name as it stands in a URL, without port: a.lab, 10.0.0.5 or '
+        "[::1]",
+    ]
+    found = mistakes(tmp_path, '[web.hosts."a.lab"]\n[web.hosts."b.lab"]\n\nroot = "/no/such"\n')
+    assert found == [
+        'FILE:1: web.hosts."a.lab".root = "": no such directory; name one that exists',
+        'FILE:4: web.hosts."b.lab".root = "/no/such": no such directory; name one that exists',
+    ]
+    assert mistakes(tmp_path, "[web]\nhosts = 5\n") == ["FILE:2: web.hosts = 5: takes a table"]
+    assert mistakes(tmp_path, environ={"NETLAB_WEB_HOSTS": "a.lab"}) == [
+        '$NETLAB_WEB_HOSTS: web.hosts = "a.lab": takes a table'
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -114,3 +115,11 @@ def clean_environment() -> dict[str, str]:
     """This environment without what would configure a daemon."""
     ours = ("NETLAB_", "LISTEN_", "WATCHDOG_", *_FOREIGN)
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
+def free_udp_port() -> int:
+    """A UDP port of the loopback on which nothing listens."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

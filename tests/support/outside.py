@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 
-#: Not ngircd, though the bench runs beside it where it is installed: its package starts a server
-#: that listens on all addresses.
+#: Not ngircd and nginx, though the bench runs beside them where they are installed: their packages
+#: start servers that listen on all addresses.
 PACKAGES = {
     "nc": "netcat-openbsd",
     "ncat": "ncat",
@@ -20,15 +20,17 @@ PACKAGES = {
     "openssl": "openssl",
     "socat": "socat",
     "swaks": "swaks",
+    "msmtp": "msmtp",
+    "smtp-source": "postfix",
     "tmux": "tmux",
     "groff": "groff-base",
     "systemd-analyze": "systemd",
     "systemd-socket-activate": "systemd",
     "bash": "bash",
     "irtt": "irtt",
+    "slowhttptest": "slowhttptest",
+    "wrk": "wrk",
     "smtp-sink": "postfix",
-    "postfix": "postfix",
-    "saslpasswd2": "sasl2-bin",
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
 }
@@ -41,7 +43,7 @@ def need(program: str) -> str:
     """
     import pytest
 
-    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    path = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     if path is None:
         reason = f"needs {program}: apt-get install {PACKAGES[program]} (or: make outside)"
         if os.environ.get("OUTSIDE") == "require":

@@ -75,6 +75,7 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("post", "/v1/chat/desk/take"): {"client": 1},
     ("post", "/v1/chat/command"): {"line": "/mode"},
     ("put", "/v1/udp/impair"): {"faults": "30%"},
+    ("put", "/v1/mail/personality"): {"personality": "greylist"},
     ("post", "/v1/chat/kick"): {"who": "guest1", "reason": "test"},
     ("post", "/v1/shutdown"): {"reason": "test"},
     ("put", "/v1/loglevel"): {"level": "warn"},
@@ -125,7 +126,7 @@ def routes() -> list[Route]:
 
     makers: list[Any] = [whole.Operating, Udp]
     made = [route for maker in makers for route in maker(None).routes()]
-    return [*made, *Chat(None, None).routes(), *Mail(Path(), None).routes()]  # type: ignore[arg-type]
+    return [*made, *Chat(None, None).routes(), *Mail(None, Path(), None).routes()]  # type: ignore[arg-type]
 
 
 def test_the_openapi_file_and_the_code_name_the_same_operations() -> None:

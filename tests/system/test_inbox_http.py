@@ -164,7 +164,7 @@ def test_what_is_not_there_is_told_in_words(daemon: Daemon, path: str, status: i
 
 def test_methods_that_are_not_there_are_named(daemon: Daemon) -> None:
     """405 with Allow."""
-    assert ask(daemon, "", "POST").headers["Allow"] == "GET, HEAD"
+    assert ask(daemon, "", "POST").headers["Allow"] == "GET, HEAD, OPTIONS"
     assert ask(daemon, "/delete").headers["Allow"] == "POST"
 
 
@@ -195,6 +195,24 @@ def _event(heard: object) -> tuple[str, object]:
             kind = line[7:].strip().decode()
             return kind, json.loads(next(heard)[6:])  # type: ignore[call-overload]
     raise AssertionError("the stream ended")
+
+
+def test_a_mail_as_it_comes_is_explained(tmp_path: Path) -> None:
+    """Over a plain socket: its faults, dots on the wire too, and the dialogue that brought it."""
+    with lab(tmp_path) as daemon:
+        client = socket.create_connection(("127.0.0.1", daemon.ports["mail"]), timeout=10)
+        replies = client.makefile("rb")
+        for line in (b"HELO me", b"MAIL FROM:<a@lab>", b"RCPT TO:<b@lab>", b"DATA"):
+            replies.readline()
+            client.sendall(line + b"\r\n")
+        client.sendall(b"Subject: raw\r\n\r\n.dot\nbare\r\n.\r\nQUIT\r\n")
+        assert b"221 " in replies.read()
+        mail = json.loads(ask(daemon, "/api/mails/1").body)
+        rules = {one["rule"] for one in mail["findings"]}
+        assert rules == {"bare-lf", "no-date", "no-from", "no-message-id", "dot-not-stuffed"}
+        assert [line["text"][:4] for line in mail["dialogue"]][-3:] == ["(26 ", ".", "250 "]
+        assert "responsible" in mail["dialogue"][-1]["note"]["en"]
+        client.close()
 
 
 def test_who_may_read_is_configured(tmp_path: Path) -> None:

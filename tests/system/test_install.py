@@ -16,7 +16,9 @@ from support.daemon import TWISTD
 from support.outside import need
 
 SOURCE = Path(__file__).parents[2]
-UNITS = ("netlab-chat.socket", "netlab-smtp.socket", "netlab-udp.socket", "netlab-web.socket")
+UNITS = tuple(f"netlab-{name}.socket" for name in ("chat", "irtt", "smtp", "stamp", "udp", "web"))
+#: The port of a unit that is another than the key's default.
+OWN_PORT = {"netlab-stamp.socket": 862}
 
 
 def make(target: str, *variables: str) -> None:
@@ -87,8 +89,9 @@ def test_each_socket_unit_names_what_the_daemon_knows(units: Path) -> None:
         assert directives["FileDescriptorName"] in NAMES
         assert directives["Service"] == "netlab.service"
         _, key = NAMES[directives["FileDescriptorName"]]
-        stream = "ListenDatagram" if name == "netlab-udp.socket" else "ListenStream"
-        assert directives[stream] == f"127.0.0.1:{config.KEYS[key].default}"
+        stream = "ListenDatagram" if key.startswith("udp") else "ListenStream"
+        port = OWN_PORT.get(name, config.KEYS[key].default)
+        assert directives[stream] == f"127.0.0.1:{port}"
 
 
 def test_files_go_where_debian_looks(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_web(daemon: Daemon) -> None:
         "method=GET}{status=200}": 2,
         "method=GET}{status=404}": 1,
         "method=HEAD}{status=200}": 1,
-        "method=other}{status=405}": 1,
+        "method=other}{status=501}": 1,
     }
     expect(figures, "web", connections_total=6, open_connections=1)
 

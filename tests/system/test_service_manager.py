@@ -51,11 +51,15 @@ def greeting(port: int, host: str = "127.0.0.1") -> bytes:
     return heard
 
 
-def echo(port: int, host: str = "127.0.0.1") -> bytes:
+#: An irtt client asks for 300 ms of probes, 200 ms apart.
+IRTT_OPEN = bytes.fromhex("14a75b01010202808c8d9e02038088debe0106040702")
+
+
+def echo(port: int, host: str = "127.0.0.1", said: bytes = b"ping") -> bytes:
     """What the reflector answers."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, UDP) as probe:
         probe.settimeout(PATIENCE_S)
-        probe.sendto(b"ping", (host, port))
+        probe.sendto(said, (host, port))
         return probe.recv(100)
 
 
@@ -148,9 +152,10 @@ def test_the_watchdog_is_fed_in_time_and_a_stopped_process_starves_it(tmp_path: 
 
 def test_sockets_are_taken_by_name(tmp_path: Path) -> None:
     """TCP and UDP, IPv4 and IPv6, two of one name; the keys' ports are not opened beside them."""
-    sockets = [listening(), listening("::1"), bound("::1"), listening(), listening(), listening()]
-    before = hand_over("chat:chat:udp:web:smtp:chat-raw", sockets)
-    chat4, chat6, udp, web, smtp, raw = (one.getsockname()[1] for one in sockets)
+    sockets = [listening(), listening("::1"), listening(), listening(), listening()]
+    sockets += [bound("::1"), bound(), bound()]
+    before = hand_over("chat:chat:web:smtp:chat-raw:udp:stamp:irtt", sockets)
+    chat4, chat6, web, smtp, raw, udp, stamp, irtt = (one.getsockname()[1] for one in sockets)
     with Daemon(
         tmp_path, "--chat-port=off", "--udp-port=off", *ALONE, free_ports=False, before=before
     ) as daemon:
@@ -158,6 +163,8 @@ def test_sockets_are_taken_by_name(tmp_path: Path) -> None:
             one.close()
         assert b"welcome" in greeting(chat4) + greeting(chat6, "::1") + greeting(raw)
         assert echo(udp, "::1").endswith(b"ping")
+        assert len(echo(stamp, said=bytes(44))) == 44
+        assert echo(irtt, said=IRTT_OPEN).startswith(IRTT_OPEN[:3])
         with socket.create_connection(("127.0.0.1", smtp), 10) as client:
             assert client.recv(100).startswith(b"220 ")
         with socket.create_connection(("127.0.0.1", web), 10) as client:
@@ -168,9 +175,9 @@ def test_sockets_are_taken_by_name(tmp_path: Path) -> None:
         command = [str(NETLAB), "ctl", "--control", path, "status"]
         status = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     assert status.count("tcp, systemd") == 5
-    assert log.count("a socket of systemd   try: ") == 6
+    assert log.count("a socket of systemd") == 8
     assert f"udp listens on [::1]:{udp}/udp, a socket of systemd" in log
-    assert len(re.findall(r" listens on \S+/(?:tcp|udp)", log)) == 6
+    assert len(re.findall(r" listens on \S+/(?:tcp|udp)", log)) == 8
     assert "the addresses in its socket units open the lab" in log
     assert "--host" not in log
 

@@ -7,8 +7,10 @@ import re
 import socket
 import statistics
 import subprocess
+import sys
 import time
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -120,22 +122,56 @@ def test_irtt_sees_what_the_log_says(tmp_path: Path) -> None:
     assert int(server[1]) == len([n for n in up if n <= max(down) and n != last])
 
 
-def test_netlab_ping_sees_what_the_log_says(tmp_path: Path) -> None:
-    """Received, lost and duplicates of `netlab ping` are those of the decision log, exactly."""
+def test_twampy_sees_what_the_log_says(tmp_path: Path) -> None:
+    """A TWAMP-Light sender of another house: its loss each way is that of the log."""
+    if find_spec("twampy") is None:
+        pytest.skip("needs twampy, which no registry has: github.com/nokia/twampy, on PYTHONPATH")
     log = tmp_path / "log"
-    faults = "up loss=20% delay=3ms~2ms; down loss=10% dup=20%"
+    options = ("--udp-impair=up loss=20%; down loss=10%", f"--udp-decisions={log}", "--seed=5")
+    with Daemon(tmp_path, *options, "--services=udp") as daemon:
+        where = (f"127.0.0.1:{daemon.ports['stamp']}", "127.0.0.1:0")
+        said = run(sys.executable, "-m", "twampy", "sender", *where, "-c", "40", "-i", "100")
+    found = decided(log, "stamp")
+    sent, had = 40, len(numbers(found, "up", "sent"))
+    back = len(numbers(found, "down", "sent"))
+    told = [float(one) for one in re.findall(r"([\d.]+)%", said)]
+    # What came after the last reply it can only take for lost on the way there.
+    last = max(numbers(found, "down", "sent"))
+    unknown = len([n for n in numbers(found, "up", "sent") if n > last])
+    assert told == [
+        pytest.approx(100 * lost / sent, abs=0.06)
+        for lost in (sent - had + unknown, had - unknown - back, sent - back)
+    ], said
+
+
+@pytest.mark.parametrize(("reflector", "service"), [("classic", "udp"), ("stamp", "stamp")])
+def test_netlab_ping_sees_what_the_log_says(tmp_path: Path, reflector: str, service: str) -> None:
+    """Each probe's fate and copies are those of the decision log; STAMP tells the ways apart."""
+    log = tmp_path / "log"
+    faults = "up loss=20% delay=3ms~2ms fifo; down loss=10% dup=20%"
     options = (f"--udp-impair={faults}", f"--udp-decisions={log}", "--seed=7", "--services=udp")
+    proto = "stamp" if service == "stamp" else "text"
+    words = ("ping", "--json", "-c", "100", "-i", "0.01", "-W", "0.5", "--proto", proto)
     with Daemon(tmp_path, *options) as daemon:
-        where = f"127.0.0.1:{daemon.ports['udp']}"
-        said = run(str(NETLAB), "ping", "-c", "100", "-i", "0.01", "-W", "0.5", where)
-    told = re.search(r"(\d+) sent, (\d+) received, (\d+) lost, 0 late, (\d+) dup", said)
-    assert told, said
-    sent = numbers(decided(log), "down", "sent")
-    assert [int(n) for n in told.groups()] == [
-        *(100, len(set(sent)), 100 - len(set(sent)), len(sent) - len(set(sent)))
+        told = json.loads(run(str(NETLAB), *words, f"127.0.0.1:{daemon.ports[service]}"))
+    found = decided(log, reflector)
+    sent = numbers(found, "down", "sent")
+    probes, summary = told["probes"], told["summary"]
+    assert [one["seq"] for one in probes if one["fate"] == "ok"] == sorted(set(sent))
+    assert [1 + one["duplicates"] for one in probes if one["fate"] == "ok"] == [
+        sent.count(n) for n in sorted(set(sent))
     ]
-    assert int(told[3]) > 10
-    assert int(told[4]) > 3
+    assert summary["lost"] > 10
+    assert summary["duplicates"] > 3
+    lost_up = set(numbers(found, "up", "lost"))
+    for one in probes:
+        if one["lost_direction"] is not None:
+            assert (one["lost_direction"] == "up") == (one["seq"] in lost_up)
+    if service == "stamp":
+        ways = summary["directions"]
+        last = max(sent)
+        assert ways["lost_up"] + ways["lost_down"] == sum(n not in sent for n in range(1, last))
+        assert ways["lost_up"] == len([n for n in lost_up if n < last])
 
 
 def test_the_same_seed_makes_the_same_log(tmp_path: Path) -> None:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import socket
+import sys
+import time
 from struct import pack
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlabsvc.udp.kernel import CONTROL_BYTES, arrivals, clock_quality
+from netlabsvc.udp.kernel import (
+    CONTROL_BYTES,
+    SINGLE_BYTES,
+    arrival,
+    arrivals,
+    ask,
+    ask_departures,
+    clock_quality,
+    departures,
+)
 
 
 def message(level: int, kind: int, data: bytes) -> bytes:
@@ -54,3 +65,36 @@ def test_the_clock_says_how_good_it_is() -> None:
     synchronised, error_ns = clock_quality()
     assert error_ns >= 0
     assert synchronised or error_ns > 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's times are Linux's")
+@pytest.mark.parametrize(
+    ("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+)
+def test_when_a_datagram_left_and_came(family: socket.AddressFamily, host: str) -> None:
+    """Each departure once, by number; it lies before the arrival; then the queue is empty."""
+    with socket.socket(family, socket.SOCK_DGRAM) as here, socket.socket(family, 2) as there:
+        there.bind((host, 0))
+        assert ask(there)
+        assert ask_departures(here)
+        here.setblocking(False)
+        here.connect(there.getsockname())
+        before_ns = time.time_ns()
+        for _ in range(3):
+            here.send(b"probe")
+        left = list(departures(here))
+        came = [arrival(there.recvmsg(100, SINGLE_BYTES)[1]) for _ in range(3)]
+        assert [number for number, _ in left] == [0, 1, 2]
+        for (_, left_ns), (came_ns, ttl) in zip(left, came, strict=True):
+            assert before_ns <= left_ns <= came_ns <= time.time_ns()
+            assert ttl > 0
+        assert list(departures(here)) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60), st.binary(max_size=60))))
+def test_whatever_the_kernel_tells_of_one_datagram_is_read(
+    messages: list[tuple[int, int, bytes]],
+) -> None:
+    """No level, type or length raises; a TTL has one byte."""
+    _, ttl = arrival(messages)
+    assert 0 <= ttl <= 255

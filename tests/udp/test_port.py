@@ -17,8 +17,10 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import capturedLogs, formatEvent
 
 from netlabsvc.udp import batch, port
+from netlabsvc.udp.classic import Form
 from netlabsvc.udp.gate import Clocks
 from netlabsvc.udp.impair import chance
+from netlabsvc.udp.kernel import set_ttl
 from netlabsvc.udp.stamp import Stamp
 from support.outside import need
 from support.reflecting import STAMP, ask, by_hand, classic, listening, send
@@ -154,6 +156,21 @@ def test_two_reflectors_on_different_ports_do_not_loop() -> None:
             b_port.doRead()
     assert str(a.counts) == "received 2, replied 1, loop_suspect 1"
     assert str(b.counts) == "received 1, replied 1"
+
+
+@pytest.mark.parametrize(("bound", "host"), [("127.0.0.1", "127.0.0.1"), ("::", "::1")])
+@pytest.mark.parametrize("form", [Form.ECHO, Form.UPPER])
+def test_two_reflectors_that_echo_do_not_loop(form: Form, bound: str, host: str) -> None:
+    """A packet forged with the other's address dies with the first reply: by its TTL."""
+    a, b = classic(form=form), classic(form=form)
+    with by_hand(a, bound) as (_, a_port), by_hand(b, bound) as (_, b_port):
+        set_ttl(b_port.getHandle(), 64)  # as a forger's own machine does
+        b_port.getHandle().sendto(b"forged", (host, a_port.getHost().port))
+        for _ in range(10):
+            a_port.doRead()
+            b_port.doRead()
+    assert str(a.counts) == "received 1, replied 1"
+    assert str(b.counts) == "received 1, replied 0, loop_suspect 1"
 
 
 @both_ways

@@ -1,4 +1,4 @@
-"""The text probe, and which reply belongs to which."""
+"""The text probe, and what a reply to it says."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlabsvc.udp.probe import Arrival, Ledger, number, request
+from netlabsvc.udp.probe import Answer, Text, least_bytes, number, request, server_time
 
 NOW_NS = 1_700_000_000_123_456_789
 
@@ -79,43 +79,75 @@ def test_no_reply_raises_or_finds_what_was_not_sent(reply: bytes, sent: int) -> 
     assert found is None or 1 <= found <= sent
 
 
-def test_the_ledger_keeps_late_and_duplicate_replies_apart() -> None:
-    """A late reply stays with its own number, and a second one is told to be a duplicate."""
-    ledger = Ledger(timeout_ns=100)
-    assert [ledger.send(0), ledger.send(50)] == [1, 2]
-    assert ledger.expire(99) == []
-    assert ledger.expire(100) == [1]
-    assert ledger.expire(100) == []
-    assert ledger.receive(b"Ping 1 x", 120) == Arrival(1, 8, 120, late=True, duplicate=False)
-    assert ledger.receive(b"Ping 2 x", 130) == Arrival(2, 8, 80, late=False, duplicate=False)
-    assert ledger.receive(b"Ping 2 x", 140) == Arrival(2, 8, 90, late=False, duplicate=True)
-    assert ledger.receive(b"Ping 3 x", 140) is None
-    assert [p.arrivals_ns for p in ledger.probes] == [[120], [130, 140]]
-    assert ledger.next_deadline_ns() is None
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (b"1700000000123 Ping 1 x", 1_700_000_000_123_000_000),
+        (b"1700000000123456 PING 1", 1_700_000_000_123_456_000),
+        (b"1700000000123456789 x", NOW_NS),
+        (b"1700000000.5 Ping 1", 1_700_000_000_500_000_000),
+        (b"1700000000.123456", 1_700_000_000_123_456_000),
+        (b"1700000000123", 1_700_000_000_123_000_000),
+        (b"1700000000 Ping 1", None),
+        (b"17000000001234 Ping 1", None),
+        (b"1700000000.1234567890", None),
+        (b" 1700000000123 Ping 1", None),
+        (b"Ping 1 1700000000.123456", None),
+        (b"", None),
+    ],
+)
+def test_the_time_at_the_beginning_of_a_reply(reply: bytes, expected: int | None) -> None:
+    """Milliseconds, microseconds, nanoseconds or a fraction; our own time is not the server's."""
+    assert server_time(reply) == expected
 
 
-def test_a_reply_at_its_deadline_is_late() -> None:
-    """One nanosecond before the deadline is in time, the deadline itself is not."""
-    ledger = Ledger(timeout_ns=100)
-    ledger.send(0)
-    ledger.send(0)
-    assert ledger.receive(b"Ping 1 x", 99) == Arrival(1, 8, 99, late=False, duplicate=False)
-    assert ledger.receive(b"Ping 2 x", 100) == Arrival(2, 8, 100, late=True, duplicate=False)
+def text_of(sent: int) -> Text:
+    """A dialect that has sent probes, a second apart; the second one at `NOW_NS`."""
+    text = Text()
+    for seq in range(1, sent + 1):
+        text.request(seq, NOW_NS + (seq - 2) * 10**9)
+    return text
 
 
-@given(st.lists(st.tuples(st.integers(0, 60), st.sampled_from("sre"), st.integers(1, 9))))
-def test_every_probe_is_answered_or_expires_once(steps: list[tuple[int, str, int]]) -> None:
-    """Whatever the order of sending, replies and time, no probe expires twice or after a reply."""
-    ledger, now_ns, done = Ledger(timeout_ns=100), 0, []
-    for wait_ns, step, seq in [*steps, (1000, "e", 1)]:
-        now_ns += wait_ns
-        if step == "s":
-            ledger.send(now_ns)
-        elif step == "e":
-            done += ledger.expire(now_ns)
-        else:
-            before = set(done)
-            arrival = ledger.receive(b"Ping %d x" % seq, now_ns)
-            if arrival and not arrival.duplicate and seq not in before:
-                done.append(seq)
-    assert sorted(done) == list(range(1, len(ledger.probes) + 1))
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (b"1700000000123 Ping 2 x", Answer(2, NOW_NS - 456_789, NOW_NS - 456_789)),
+        (b"PING 2 1700000000.123456", Answer(2)),
+        (b"Ping 2 1700000000.12345", Answer(2)),
+        (b"pong", Answer(None)),
+        (b"Ping 3 x", None),
+        (b"Ping 2 1700000000.123457", Answer(2)),
+        (b"Ping 2 1699999999.123456", None),
+        (b"1700000000123 PING 2 1699999999.123456 x", None),
+    ],
+)
+def test_what_a_text_reply_says(reply: bytes, expected: Answer | None) -> None:
+    """Number and time of the server; with the time of another probe it is no reply at all."""
+    assert text_of(2).answer(reply, 2, NOW_NS) == expected
+
+
+@given(st.integers(1, 12), st.integers(0, 200), st.integers(0, 7))
+def test_a_damaged_reply_never_counts_for_another_probe(seq: int, at: int, bit: int) -> None:
+    """One bit flipped anywhere: it counts for its own probe, or has no number, or is none."""
+    text = Text()
+    sent = [text.request(n, NOW_NS + n * 10**7) for n in range(1, 13)]
+    reply = bytearray(sent[seq - 1])
+    reply[at % len(reply)] ^= 1 << bit
+    answer = text.answer(bytes(reply), 12, NOW_NS)
+    assert answer is None or answer.seq in (seq, None)
+
+
+def test_a_probe_of_a_size() -> None:
+    """Dots make it as long as was asked for, and its number is still found."""
+    probe = Text(40).request(7, NOW_NS)
+    assert probe == b"Ping 7 1700000000.123456 ..............."
+    assert number(probe, 7) == 7
+    assert least_bytes(1000) == len(b"Ping 1000 1700000000.123456")
+
+
+@given(st.binary(max_size=200), st.integers(0, 20))
+def test_any_reply_is_read_without_harm(reply: bytes, sent: int) -> None:
+    """Any bytes are a reply to a probe that was sent, one without a number, or none."""
+    answer = text_of(sent).answer(reply, sent, NOW_NS)
+    assert answer is None or answer.seq is None or 1 <= answer.seq <= sent

@@ -10,6 +10,7 @@ from netlabsvc.udp.grammar import parse
 from netlabsvc.udp.impair import IPV6_OVERHEAD_BYTES, Path
 from netlabsvc.udp.notation import MAX_DELAY_NS
 from netlabsvc.udp.stages import different_bits, turned_over
+from support.reflecting import classic, replies
 
 MS = 1_000_000
 
@@ -72,8 +73,18 @@ def test_headers_take_their_time_on_the_link() -> None:
     """28 bytes for IPv4, 48 for IPv6, even around an empty datagram."""
     faults = parse("up rate=8kbit/s").up
     assert Path("up", faults, 1).pass_through(0, 1, b"") == [(28 * MS, b"")]
-    six = Path("up", faults, 1, overhead_bytes=IPV6_OVERHEAD_BYTES)
-    assert six.pass_through(0, 1, b"") == [(48 * MS, b"")]
+    six = Path("up", faults, 1).pass_through(0, 1, b"", overhead_bytes=IPV6_OVERHEAD_BYTES)
+    assert six == [(48 * MS, b"")]
+
+
+def test_a_reflector_knows_the_headers_of_its_client() -> None:
+    """An IPv6 client's packets, 20 bytes longer, take 20 ms longer each way at 8 kbit/s."""
+    waits: list[int | None] = []
+    for host in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
+        reflector = classic("up rate=8kbit/s")
+        reflector.wake_at = waits.append
+        assert replies(reflector, b"x", host) == []
+    assert waits == [29 * MS, 49 * MS, 29 * MS]
 
 
 def test_a_fixed_delay_is_exact() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scapy.contrib import stamp as theirs
 
 from netlabsvc.udp import ntp, stamp
 from netlabsvc.udp.stamp import Stamp
 from netlabsvc.udp.tongue import Refusal
+from support.outside import need
 from support.tongues import T1_NS, T2_NS, T3_NS, Clock, ask, reply
 
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -66,13 +70,20 @@ def test_golden_packets(mode: str) -> None:
 
 def test_outside_dissection() -> None:
     """scapy finds every field of our reply where the RFC has it."""
-    theirs = pytest.importorskip("scapy.contrib.stamp")
     seen = theirs.STAMPSessionReflectorTestUnauthenticated(REPLY)
     assert (seen.seq, seen.ssid, seen.seq_sender, seen.ttl_sender) == (0, 0x1234, 1, 63)
     assert (seen.err_estimate.S, seen.err_estimate.scale) == (1, 14)
     assert seen.err_estimate_sender.multiplier == 0x84
     asked = theirs.STAMPSessionSenderTestUnauthenticated(REQUEST)
     assert (asked.seq, asked.ssid, asked.err_estimate.scale) == (1, 0x1234, 19)
+
+
+@pytest.mark.parametrize("packet", [AUTHENTICATED_REQUEST, AUTHENTICATED_REPLY])
+def test_outside_authentication(packet: bytes) -> None:
+    """OpenSSL makes the same HMAC of the first 96 octets (RFC 8762 section 4.4)."""
+    command = [need("openssl"), "dgst", "-sha256", "-mac", "HMAC", "-macopt", f"key:{KEY.decode()}"]
+    done = subprocess.run([*command, "-binary"], input=packet[:96], capture_output=True, check=True)
+    assert done.stdout[:16] == packet[96:]
 
 
 @pytest.mark.parametrize("at", range(112))

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from zope.interface import directlyProvides
 
 from netlabsvc.web import site
 from netlabsvc.web.settings import Settings
@@ -55,8 +57,13 @@ class Written(BytesIO):
 class Visitor:
     """A connection to a site, made of memory; time passes when it is told to."""
 
-    def __init__(self, factory: site.Site, clock: Clock, peer: Any = STRANGER) -> None:
+    def __init__(
+        self, factory: site.Site, clock: Clock, peer: Any = STRANGER, *, secure: bool = False
+    ) -> None:
         self.transport = StringTransport()
+        if secure:
+            directlyProvides(self.transport, ISSLTransport)
+            self.transport.setTcpNoDelay = lambda enabled: None  # type: ignore[attr-defined]
         self.clock = clock
         self.channel: Any = factory.buildProtocol(peer)
         self.transport.peerAddr = peer
@@ -93,4 +100,4 @@ def factory(root: Path, clock: Clock) -> site.Site:
 @pytest.fixture
 def visit(factory: site.Site, clock: Clock) -> Callable[..., Visitor]:
     """A new connection to the site of this test, or to another, from a stranger or someone else."""
-    return lambda to=factory, peer=STRANGER: Visitor(to, clock, peer)
+    return lambda to=factory, peer=STRANGER, secure=False: Visitor(to, clock, peer, secure=secure)

@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 
-from netlabsvc.web import site
+from netlabsvc.web import front, site
 from netlabsvc.web.settings import Settings
 
 
@@ -59,17 +59,21 @@ def test_the_listing_can_be_switched_off(visit: Any) -> None:
     assert visitor.ask(get("/home/")).status == 200
 
 
-def test_the_packaged_site(clock: Clock, visit: Any, factory: site.Site) -> None:
-    """Its pages are there, name the four services, and load nothing from elsewhere."""
+def test_the_packaged_site(clock: Clock, visit: Any) -> None:
+    """Its front page is made for each visitor, and no page loads anything from elsewhere."""
     root = site.packaged_root()
-    pages = {path.name: path.read_text("utf-8") for path in root.iterdir()}
-    assert {"index.html", "helloWorld.html", "404.html"} <= set(pages)
-    for port in ("12000", "8080", "2525"):
-        assert port in pages["index.html"]
-    for text in pages.values():
+    here = [front.Listening("chat.port", "0.0.0.0", 12345, "tcp")]
+    roots = site.Roots(root, front=lambda called: front.render(here, called))
+    visitor = visit(site.build(roots, Settings(), {}, clock))
+    page = visitor.ask(get("/"))
+    assert b"nc lab 12345" in page.body
+    assert page.getheader("Cache-Control") == "no-cache"
+    for path in ("/", "/helloWorld.html", "/style.css"):
+        text = visitor.ask(get(path)).body.decode("utf-8")
         loaded = re.findall(r"(?:src|href)=\"([^\"]*)\"|url\(([^)]*)\)|@import\s+(\S+)", text)
         for link in filter(None, (part for found in loaded for part in found)):
-            assert link.startswith("data:") or (root / link.lstrip("/")).exists()
+            there = (root / link.lstrip("/")).exists()
+            assert there or link.startswith("data:") or link == "/inbox"  # a room that is mounted
 
 
 def test_a_root_that_is_not_there(clock: Clock, tmp_path: Path) -> None:

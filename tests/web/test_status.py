@@ -129,12 +129,14 @@ def test_ready_or_the_reason_why_not(ask: Ask) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_head_other_methods_and_what_is_below(ask: Ask, path: str) -> None:
-    """HEAD has a length and no body; others get 405 with Allow; nothing is below."""
+    """HEAD has a length and no body; OPTIONS 204, others 405, with Allow; nothing is below."""
     head = ask(path, "HEAD")
     assert (head.status, text(head)) == (200, "")
     assert int(head.getheader("Content-Length") or 0) > 0
     response = ask(path, "POST")
-    assert (response.status, response.getheader("Allow")) == (405, "GET, HEAD")
+    assert (response.status, response.getheader("Allow")) == (405, "GET, HEAD, OPTIONS")
+    response = ask(path, "OPTIONS")
+    assert (response.status, response.getheader("Allow")) == (204, "GET, HEAD, OPTIONS")
     assert ask(f"{path}/x").status == ask(f"{path}/").status == 404
 
 

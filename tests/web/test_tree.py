@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from netlabsvc.web.tree import Refused, Tree, entries
+from netlabsvc.web.tree import Refused, Tree
 
 NAMES = st.sampled_from(
     [
@@ -38,11 +38,19 @@ TARGETS = st.sampled_from(
 @given(
     st.lists(st.tuples(st.sampled_from(["a", "b", "a/b", "a/c"]), TARGETS), max_size=3),
     st.lists(NAMES, max_size=4),
+    st.sampled_from(["refuse", "inside"]),
+    st.booleans(),
 )
-@example([], [b"/etc/passwd"])
-@example([], [b"a", b"/etc", b"passwd"])
+@example([], [b"/etc/passwd"], "refuse", False)
+@example([], [b"a", b"/etc", b"passwd"], "refuse", False)
+@example([], [b".."], "refuse", True)
+@example([("a/b", "../..")], [b"a", b"b"], "inside", True)
+@example([("a/b", "../../secret")], [b"a", b"b"], "inside", True)
+@example([("a/b", "c"), ("a/c", "b")], [b"a", b"b"], "inside", True)
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_no_names_and_no_links_lead_out(links: list[tuple[str, str]], names: list[bytes]) -> None:
+def test_no_names_and_no_links_lead_out(
+    links: list[tuple[str, str]], names: list[bytes], follow: str, hidden: bool
+) -> None:
     """What is opened lies below the root, whatever links stand there and whatever is asked."""
     with tempfile.TemporaryDirectory() as top:
         root = Path(top, "www")
@@ -56,7 +64,7 @@ def test_no_names_and_no_links_lead_out(links: list[tuple[str, str]], names: lis
                 continue
         (root / "file").write_bytes(b"file")
         try:
-            found = Tree(root).open(names)
+            found = Tree(root, links=follow, hidden=hidden).open(names, [b".gz", b"/.."])
         except Refused:
             return
         with found:
@@ -107,6 +115,65 @@ def test_a_swap_after_the_look(
     with pytest.raises(Refused) as refused:
         tree.open([b"page"])
     assert refused.value.status == 403
+
+
+@pytest.mark.parametrize("links", ["refuse", "inside"])
+def test_a_directory_swapped_for_a_link_all_the_time(tmp_path: Path, links: str) -> None:
+    """While a directory is swapped for a link out of the root, no byte from outside is served."""
+    for name in ("out", "www/here"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "out" / "page").write_bytes(b"SECRET")
+    (tmp_path / "www" / "here" / "page").write_bytes(b"public")
+    (tmp_path / "www" / "link").symlink_to("../out")
+    here, link, aside = (tmp_path / "www" / name for name in ("here", "link", "aside"))
+    done = threading.Event()
+
+    def swap() -> None:
+        while not done.is_set():
+            here.rename(aside)
+            link.rename(here)
+            here.rename(link)
+            aside.rename(here)
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    tree, served, met_links = Tree(tmp_path / "www", links=links), 0, 0
+    try:
+        while served < 100 or met_links < 100:
+            try:
+                with tree.open([b"here", b"page"]) as found:
+                    assert os.pread(found.fd, 10, 0) == b"public"
+                    served += 1
+            except Refused as refused:
+                met_links += "ymbolic link" in refused.why
+    finally:
+        done.set()
+        swapping.join(20)
+
+
+def test_links_inside_are_walked(tmp_path: Path) -> None:
+    """Over directories and back up, one after the other; not for ever, not to the machine's root,
+    and no dotfile is uncovered by one."""
+    root = tmp_path / "www"
+    (root / "a" / "b").mkdir(parents=True)
+    (root / "file").write_bytes(b"file")
+    (root / ".hid").write_bytes(b"hidden")
+    for name, leads_to in (
+        *(("a/b/up", "../../file"), ("way", "a/b"), ("top", "way/../.."), ("dot", "./file")),
+        *(("loop", "loop"), ("abs", "/etc/passwd"), ("out", "a/../.."), ("uncover", ".hid")),
+        ("gone", "nothing"),
+    ):
+        (root / name).symlink_to(leads_to)
+    tree = Tree(root, links="inside")
+    for names in ([b"a", b"b", b"up"], [b"way", b"up"], [b"top", b"file"], [b"dot"]):
+        with tree.open(names) as found:
+            assert os.pread(found.fd, 10, 0) == b"file"
+    statuses = {}
+    for refused_name in (b"loop", b"abs", b"out", b"uncover", b"gone"):
+        with pytest.raises(Refused) as refused:
+            tree.open([refused_name])
+        statuses[refused_name] = int(refused.value.status)
+    assert statuses == {b"loop": 403, b"abs": 403, b"out": 403, b"uncover": 404, b"gone": 404}
 
 
 def test_links_are_refused_by_name(tmp_path: Path) -> None:
@@ -162,5 +229,5 @@ def test_a_huge_directory_is_listed_in_part(
     for number in range(4):
         (tmp_path / str(number)).touch()
     with Tree(tmp_path).open([]) as found:
-        names, more = entries(found.fd)
+        names, more = Tree(tmp_path).entries(found, [])
     assert (len(names), more) == (3, True)

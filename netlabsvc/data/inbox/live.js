@@ -5,7 +5,7 @@
 const lamp = document.getElementById("lamp");
 const lampText = document.getElementById("lamp-text");
 const news = document.getElementById("news");
-const PAUSE_MS = 500; // at least so long between two readings
+const PAUSE_MS = 2000; // between two readings: a class has many pages open
 
 function light(on) {
   lamp.hidden = false;
@@ -61,7 +61,7 @@ async function readAgain() {
   wanted = true;
   if (reading) return;
   reading = true;
-  while (wanted) {
+  while (wanted && !document.hidden) {
     wanted = false;
     try {
       const answer = await fetch(location.href, { cache: "no-store" });
@@ -94,4 +94,7 @@ events.addEventListener("mail", (event) => {
 });
 events.addEventListener("gone", readAgain);
 events.addEventListener("missed", readAgain);
+document.addEventListener("visibilitychange", () => {
+  if (wanted) readAgain();
+});
 window.addEventListener("pagehide", () => events.close());

@@ -11,6 +11,7 @@ from netlabsvc.udp.impair import chance
 
 from ..report import Target
 from ..run import Run
+from .delays import delays
 from .load import Load
 from .servers import Server, netlab, others
 
@@ -65,7 +66,7 @@ def measure(server: Server, count: int, directory: Path, loss: float = 0.0) -> F
 
 def _replies(run: Run) -> None:
     """Replies per second of CPU, in turn, so that noise hits all alike; the best round counts."""
-    count, rounds = (100_000, 1) if run.quick else (400_000, 3)
+    count, rounds = (100_000, 1) if run.quick else (400_000, 5)
     run.report.title(f"replies: {count} datagrams of {len(PAYLOAD)} bytes  (defaults, log on)")
     run.report.note(f"load {os.getloadavg()[0]:.2f}; waited: seconds without a CPU, 0 when quiet")
     servers = [
@@ -124,4 +125,8 @@ def _flat(run: Run) -> None:
     run.report.judge(GROWTH, (after - before) / 1e6)
 
 
-SECTIONS: dict[str, Callable[[Run], None]] = {"replies": _replies, "flat": _flat}
+SECTIONS: dict[str, Callable[[Run], None]] = {
+    "replies": _replies,
+    "delays": delays,
+    "flat": _flat,
+}

@@ -1,0 +1,1 @@
+"""The tests and the bench: a package, because others install one of that name."""

@@ -1,0 +1,1 @@
+"""The web site beside other servers of static files."""
