@@ -207,6 +207,8 @@ class Queue:
                 lots.setdefault(self._destination.place(one.address), []).append(place)
             else:
                 heappush(self._due, (one.due_s, mail.id))
+        # All of them first: a lot that is back at once comes by here again.
+        self._taken |= {(mail.id, place) for places in lots.values() for place in places}
         for name, places in lots.items():
             self._hand_over(Lot(mail.id, tuple(places), name))
         self._arm()
@@ -215,7 +217,6 @@ class Queue:
         if lot.lane not in self._lanes:
             make = partial(self._destination.carrier, lot.lane)
             self._lanes[lot.lane] = Lane(make, self._carry, self._reactor)
-        self._taken |= {(lot.mail_id, place) for place in lot.places}
         try:
             self._lanes[lot.lane].add(lot, self._destination.settings.concurrency)
         except ValueError as error:
