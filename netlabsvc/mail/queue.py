@@ -119,15 +119,11 @@ class Queue:
         return len(free)
 
     async def drop(self, mail_id: int) -> None:
-        """Take a mail out of the queue.
+        """Take a mail out of the queue; what is under way may still arrive.
 
         :raises LookupError: when it is not in the queue.
-        :raises ValueError: when it is being sent.
         """
-        mail = self._undone(mail_id)
-        if any(one.under_way for one in mail.recipients) or mail_id in self._reporting:
-            raise ValueError(f"mail {mail_id} is being sent at this moment; try again")
-        del self._mails[mail_id]
+        del self._mails[self._undone(mail_id).id]
         await self._spool.drop(mail_id)
         self._log.info("queued mail {id} is dropped", event="dropped", id=mail_id)
 
@@ -197,7 +193,7 @@ class Queue:
 
     def _advance(self, mail: Queued) -> None:
         """Do what can be done for a mail now, and come back when there is more."""
-        if self._stopping:
+        if self._stopping or mail.id not in self._mails:
             return
         self._report(mail)
         now_s, lots = self._reactor.seconds(), dict[str, list[int]]()
