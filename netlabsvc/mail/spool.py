@@ -196,6 +196,7 @@ class Spool:
 
 def _opened(path: Path) -> sqlite3.Connection:
     try:
+        path.touch(0o600)  # and so are the files that SQLite puts beside it
         db = sqlite3.connect(path, timeout=LOCK_S, isolation_level=None, check_same_thread=False)
         (version,) = db.execute("PRAGMA user_version").fetchone()
         (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -211,9 +212,10 @@ def _opened(path: Path) -> sqlite3.Connection:
             mail.recipients = [one.recovered() for one in mail.recipients]
             _write(db, mail.id, _rows(mail), None)
         db.execute("COMMIT")
+    except OSError as error:
+        raise SpoolError(f"{path}: {error.strerror}") from None
     except sqlite3.Error as error:
         raise SpoolError(f"{path}: {error}") from None
-    path.chmod(0o600)
     return db
 
 
