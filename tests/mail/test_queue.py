@@ -104,7 +104,8 @@ def result(told: Deferred[Any]) -> Any:
 
 def lived(directory: Path, world: World, mail: Outgoing = MAIL) -> Queued:
     """Queue a mail, and go on, through all crashes, until it is done."""
-    clock, queued = Clock(), None
+    clock = Clock()
+    queued: Queued | None = None
     for _ in range(100):
         life = Life(directory, world, clock)
         if queued is None:

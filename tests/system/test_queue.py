@@ -168,10 +168,7 @@ def test_a_login_through_starttls_and_no_secret_anywhere(tmp_path: Path) -> None
 def test_connections_are_reused_and_bounded(tmp_path: Path) -> None:
     """Forty mails at once go over no more connections than concurrency says."""
     keys = "concurrency = 2\n"
-    with (
-        counting(Random(1), 0.01) as counted,
-        lab(tmp_path, keys + through(counted.port)) as daemon,
-    ):
+    with counting(Random(1), 0.01) as sink, lab(tmp_path, keys + through(sink.port)) as daemon:
         control = Control([str(daemon.control)])
         mail = {"mail_from": "ada@lab", "rcpt_to": ["bob@lab"]}
         for number in range(40):
@@ -180,9 +177,9 @@ def test_connections_are_reused_and_bounded(tmp_path: Path) -> None:
         until_s = time.monotonic() + PATIENCE_S
         while control.ask("GET", "/v1/mail/queue") and time.monotonic() < until_s:
             time.sleep(0.02)
-    assert len(counted.copies) == 40
-    assert all(len(names) == 1 for names in counted.copies.values())
-    assert counted.connections <= 4  # one that idled for 2 s on a slow machine is made anew
+    assert len(sink.copies) == 40
+    assert all(len(names) == 1 for names in sink.copies.values())
+    assert sink.connections <= 4  # one that idled for 2 s on a slow machine is made anew
 
 
 def test_a_polite_end_loses_and_doubles_nothing(tmp_path: Path) -> None:
