@@ -71,7 +71,7 @@ FIRST = {
         *("answers", "arrivals", "certificate", "client", "inbox", "logins", "mailbox"),
         *("operating", "queue", "sandbox", "schema", "speech", "stock", "store"),
         *("courier", "exchangers", "opening", "speaking", "tls"),
-        *("destination", "lane", "queue_operating", "reporter", "spool"),
+        *("book", "destination", "lane", "queue_operating", "reporter", "spool"),
     },
     "control": {"api", "client", "socket", "stream", "witness"},
 }

@@ -49,6 +49,11 @@ class Lane(Generic[T]):
     def connections(self) -> int:
         return len(self._carriers) + len(self._leaving)
 
+    @property
+    def busy(self) -> bool:
+        """Whether there is a connection, or anything to carry."""
+        return bool(self.connections or self.waiting)
+
     def add(self, lot: T, most: int) -> None:
         """Carry a lot as soon as one of so many carriers is free.
 

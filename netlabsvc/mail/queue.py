@@ -19,8 +19,8 @@ from random import Random
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
+from netlabsvc.mail.book import AGAIN_S, Book
 from netlabsvc.mail.delivery import Ending, Fate, Outgoing, Result, Stage
 from netlabsvc.mail.destination import Carrier, Destination
 from netlabsvc.mail.lane import Lane
@@ -29,8 +29,6 @@ from netlabsvc.mail.schedule import Attempt, Patience, Recipient, State, called_
 from netlabsvc.mail.spool import Queued, Spool
 from netlabsvc.metrics import Metric, counter, counter_by, gauge
 
-#: What could not be written to disk, or made a connection for, is tried again after so long.
-AGAIN_S = 10.0
 #: The clock on the wall may be set: it is looked at so often.
 LOOK_S = 60.0
 
@@ -60,13 +58,12 @@ class Queue:
         """:param reporter: tells senders what bounced."""
         self._destination = destination
         self._spool = spool
-        self._reporter = reporter
+        self._book = Book(spool, reporter, reactor, self._advance)
+        self._mails = self._book.mails
         self._reactor = reactor
         self._random = random
-        self._mails = {mail.id: mail for mail in spool.undone()}
         #: Recipients that a lane has, by mail and place.
         self._taken: set[tuple[int, int]] = set()
-        self._reporting: set[int] = set()
         self._lanes: dict[str, Lane[Lot]] = {}
         #: Of earlier destinations, with something still under way.
         self._old_lanes: set[Lane[Lot]] = set()
@@ -74,7 +71,6 @@ class Queue:
         self._call: IDelayedCall | None = None
         self._stopping = False
         self._cut = False
-        self._writing: set[Deferred[None]] = set()
         self.accepted = 0
         self.outcomes = dict.fromkeys(
             (State.DELIVERED, State.DEFERRED, State.UNKNOWN, State.BOUNCED), 0
@@ -141,13 +137,11 @@ class Queue:
 
     def drain(self, reason: str = "") -> Deferred[None]:
         """Begin nothing more; fires when what is under way has ended, and is on disk."""
-        self._stopping = True
+        self._stopping = self._book.stopping = True
         if self._call and self._call.active():
             self._call.cancel()
         ended = DeferredList([lane.end() for lane in self._every_lane()])
-        drained: Deferred[None] = Deferred()
-        ended.addCallback(lambda _: DeferredList(list(self._writing)))
-        ended.addCallback(lambda _: drained.callback(None))
+        drained: Deferred[None] = ended.addCallback(lambda _: self._book.written())
         return drained
 
     def abort(self) -> None:
@@ -195,14 +189,17 @@ class Queue:
         """Do what can be done for a mail now, and come back when there is more."""
         if self._stopping or mail.id not in self._mails:
             return
-        self._report(mail)
+        self._book.report(mail)
         now_s, lots = self._reactor.seconds(), dict[str, list[int]]()
+        later: list[float] = []
         for place in self._open(mail) if self._destination.exists else ():
             one = mail.recipients[place]
             if one.due_s <= now_s:
                 lots.setdefault(self._destination.place(one.address), []).append(place)
             else:
-                heappush(self._due, (one.due_s, mail.id))
+                later.append(one.due_s)
+        if later:
+            heappush(self._due, (min(later), mail.id))
         # All of them first: a lot that is back at once comes by here again.
         self._taken |= {(mail.id, place) for places in lots.values() for place in places}
         for name, places in lots.items():
@@ -211,6 +208,7 @@ class Queue:
 
     def _hand_over(self, lot: Lot) -> None:
         if lot.lane not in self._lanes:
+            self._lanes = {name: lane for name, lane in self._lanes.items() if lane.busy}
             make = partial(self._destination.carrier, lot.lane)
             self._lanes[lot.lane] = Lane(make, self._carry, self._reactor)
         try:
@@ -262,7 +260,7 @@ class Queue:
         if data is None or self._stopping:
             self._put(mail, lot, [one.put_back() for one in self._now(mail, lot)])
             self._release(lot)
-            self._write(mail)
+            self._book.write(mail)
             self._later(mail.id)
             return
         addresses = tuple(one.address for one in self._now(mail, lot))
@@ -294,7 +292,7 @@ class Queue:
                 self._tell(mail, one)
         self._put(mail, lot, after)
         self._release(lot)
-        self._write(mail)
+        self._book.write(mail)
         self._advance(mail)
 
     def _put_off(self, name: str, result: Result) -> None:
@@ -325,54 +323,3 @@ class Queue:
     def _put(self, mail: Queued, lot: Lot, recipients: list[Recipient]) -> None:
         for place, one in zip(lot.places, recipients, strict=True):
             mail.recipients[place] = one
-
-    # What is written.
-
-    def _write(self, mail: Queued) -> None:
-        """Write a mail down as it is now; where that fails, again until it succeeds."""
-        if all(
-            one.settled and (one.reported or one.state is State.DELIVERED)
-            for one in mail.recipients
-        ):
-            mail.done_s = self._reactor.seconds()
-        writing = self._spool.write(mail)
-        self._writing.add(writing)
-        writing.addCallbacks(self._written, self._not_written, (mail,), {}, (mail,))
-        writing.addBoth(lambda _: self._writing.discard(writing))
-
-    def _written(self, _: None, mail: Queued) -> None:
-        if mail.done_s is not None:
-            self._mails.pop(mail.id, None)
-
-    def _not_written(self, failure: Failure, mail: Queued) -> None:
-        why = failure.getErrorMessage()
-        self._log.error("cannot write to the queue: {why}", event="not_written", why=why)
-        if not self._stopping:
-            self._reactor.callLater(AGAIN_S, self._write, mail)
-
-    def _report(self, mail: Queued) -> None:
-        """Tell the sender what bounced."""
-        failed = [p for p, one in enumerate(mail.recipients) if one.state is State.BOUNCED]
-        failed = [place for place in failed if not mail.recipients[place].reported]
-        if failed and mail.id not in self._reporting:
-            self._reporting.add(mail.id)
-            reporting = Deferred.fromCoroutine(self._reported(mail, failed))
-            self._writing.add(reporting)
-            reporting.addBoth(lambda _: self._writing.discard(reporting))
-
-    async def _reported(self, mail: Queued, places: list[int]) -> None:
-        try:
-            data = await self._spool.message(mail.id) or b""
-            await self._reporter.report(mail, [mail.recipients[place] for place in places], data)
-        except Exception as error:
-            self._log.error(
-                "cannot keep the report on queued mail {id}: {why}", id=mail.id, why=str(error)
-            )
-            self._later(mail.id)
-            return
-        finally:
-            self._reporting.discard(mail.id)
-        for place in places:
-            mail.recipients[place] = replace(mail.recipients[place], reported=True)
-        self._write(mail)
-        self._advance(mail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from netlabsvc.mail.headers import Ready
 from netlabsvc.mail.message import message_id
 from netlabsvc.mail.queue import Queue
 from netlabsvc.mail.schedule import Recipient
-from netlabsvc.mail.spool import Queued, Spool
+from netlabsvc.mail.spool import Queued, Spool, SpoolError
 from netlabsvc.routes import Json, Problem, Route, Rule
 from netlabsvc.times import rfc3339
 
@@ -78,7 +79,10 @@ class QueueOperating:
             raise Problem(400, "message: is no Base64", {"message": "is no Base64"}) from None
         except ValueError as error:
             raise ValueError(str(error)) from None  # an AddressError or a MessageError
-        queued = await self._queue.take(outgoing, named[0])
+        try:
+            queued = await self._queue.take(outgoing, named[0])
+        except (sqlite3.Error, SpoolError) as error:
+            raise Problem(503, f"not queued: it cannot be written: {error}") from None
         return {"id": queued.id, "message_id": queued.message_id}
 
     async def mails(

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from netlabsvc.mail.delivery import Dsn, Outgoing
@@ -151,6 +151,8 @@ class Spool:
         return closed
 
     def _do(self, work: Work) -> Deferred[Any]:
+        if self._closed:
+            return fail(SpoolError("the daemon is going down"))
         done: Deferred[Any] = Deferred()
         self._waiting.append((work, done))
         if not self._working:
