@@ -6,6 +6,8 @@ import email
 import email.policy
 import os
 import signal
+import socketserver
+import threading
 import time
 from base64 import b64encode
 from email.message import EmailMessage
@@ -14,6 +16,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from twisted.names import dns
 
 from netlabsvc.control.client import Control
 from netlabsvc.mail.mailbox import Mailbox
@@ -258,3 +261,45 @@ def test_a_large_message_fits_through_the_control_api(tmp_path: Path) -> None:
         control.ask("POST", "/v1/mail/queue", mail)
         wait_for(daemon, "delivered")
     assert kept.envelopes[0].content.endswith(message.partition(b"\r\n\r\n")[2])
+
+
+class Names(socketserver.BaseRequestHandler):
+    """A DNS server for which every domain has two exchangers, the first of which is not there."""
+
+    def handle(self) -> None:
+        data, sock = self.request
+        message = dns.Message()
+        message.fromStr(data)
+        message.answer = True
+        if message.queries[0].type == dns.MX:
+            name = message.queries[0].name.name
+            for preference, host in ((10, "127.0.0.2"), (20, "127.0.0.1")):
+                record = dns.Record_MX(preference, host)
+                message.answers.append(dns.RRHeader(name, dns.MX, dns.IN, 60, record))
+        sock.sendto(message.toStr(), self.client_address)
+
+
+def test_each_domain_by_its_own_exchangers(tmp_path: Path) -> None:
+    """Recipients of one domain share a dialogue, with the first host that answers."""
+    with (
+        socketserver.UDPServer(("127.0.0.1", 0), Names) as server,
+        aiosmtpd() as (port, kept),
+    ):
+        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+        names = f'resolver = "127.0.0.1:{server.server_address[1]}"'
+        with lab(tmp_path, f"mx = true\nmx_port = {port}\n{names}") as daemon:
+            assert queue(daemon, "--to", "eve@lab,joe@other.example").status == 0
+            for place in range(3):
+                wait_for(daemon, "delivered", place=place)
+        server.shutdown()
+    recipients = sorted(envelope.rcpt_tos for envelope in kept.envelopes)
+    assert recipients == [["bob@lab", "eve@lab"], ["joe@other.example"]]
+
+
+@pytest.mark.parametrize(
+    "options", [("--server", "lab:25"), ("--user", "ada"), ("-v",), ("--count", "2"), ("--mx",)]
+)
+def test_the_daemon_knows_the_way(options: tuple[str, ...]) -> None:
+    """What says how to send, or wants to watch, does not go with --queue: status 64."""
+    ended = netlab("mail", *MAIL, "--queue", *options)
+    assert (ended.status, "--queue: " in ended.err) == (64, True), ended
