@@ -165,7 +165,7 @@ def test_what_is_not_there_is_told_in_words(daemon: Daemon, path: str, status: i
 def test_methods_that_are_not_there_are_named(daemon: Daemon) -> None:
     """405 with Allow."""
     assert ask(daemon, "", "POST").headers["Allow"] == "GET, HEAD, OPTIONS"
-    assert ask(daemon, "/delete").headers["Allow"] == "POST"
+    assert ask(daemon, "/delete").headers["Allow"] == "POST, OPTIONS"
 
 
 def test_deleting_and_the_stream_that_tells_of_it(tmp_path: Path) -> None:
