@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.names import client as names
 
@@ -159,6 +160,7 @@ class Exchange:
         self._destination = destination
         self._domain = domain
         self._courier: Courier | None = None
+        self._looking: Deferred[list[str]] | None = None
         self._cut = ""
 
     @property
@@ -168,8 +170,12 @@ class Exchange:
     async def send(self, outgoing: Outgoing) -> Result:
         if self._courier is not None and self._courier.connected:
             return await self._courier.send(outgoing)
+        looking = Deferred.fromCoroutine(self._destination.exchangers(self._domain))
+        self._looking = looking
         try:
-            hosts = await self._destination.exchangers(self._domain)
+            hosts = await looking
+        except CancelledError:
+            return Progress(outgoing).cannot(Ending.TRY_LATER, self._cut)
         except NoExchanger as error:
             ending = Ending.NO_HOST if error.permanent else Ending.TRY_LATER
             fate = Fate.REFUSED if error.permanent else Fate.DEFERRED
@@ -187,6 +193,8 @@ class Exchange:
 
     def cut(self, why: str) -> None:
         self._cut = why
+        if self._looking is not None:
+            self._looking.cancel()
         if self._courier is not None:
             self._courier.cut(why)
 

@@ -6,6 +6,7 @@ import email
 import email.policy
 import os
 import signal
+import socket
 import socketserver
 import threading
 import time
@@ -214,6 +215,27 @@ def test_an_end_without_patience(tmp_path: Path, slow: str, state: str, attempts
         one = ask(daemon)["recipients"][0]
         daemon.wait_for("1 mails queued, and neither")
     assert (one["state"], one["attempts"], one["under_way"]) == (state, attempts, False)
+
+
+def test_an_end_without_an_answer_from_the_dns(tmp_path: Path) -> None:
+    """The end does not wait for a resolver that says nothing; the mail stays queued."""
+    with socket.socket(type=socket.SOCK_DGRAM) as mute:
+        mute.bind(("127.0.0.1", 0))
+        names = f'mx = true\nresolver = "127.0.0.1:{mute.getsockname()[1]}"'
+        with lab(tmp_path, names) as daemon:
+            pass
+        file = tmp_path / "netlab.toml"
+        file.write_text("shutdown_grace_s = 0.1\n" + file.read_text("utf-8"))
+        with Daemon(tmp_path, "--services=mail", f"--config={file}") as daemon:
+            queue(daemon)
+            mute.settimeout(PATIENCE_S)
+            assert b"\x03lab" in mute.recv(512)
+            begun_s = time.monotonic()
+            daemon.stop()
+            assert time.monotonic() - begun_s < 5
+    with lab(tmp_path, "mx = false") as daemon:
+        one = ask(daemon)["recipients"][0]
+    assert (one["state"], one["attempts"], one["under_way"]) == ("queued", 0, False)
 
 
 def test_no_way_out_and_no_daemon(tmp_path: Path) -> None:
