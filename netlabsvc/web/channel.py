@@ -30,6 +30,7 @@ from zope.interface import implementer
 
 from netlabsvc.connections import acknowledged_bytes, peer_name, plain_socket, unsent_bytes
 from netlabsvc.web import pages
+from netlabsvc.web.access import Who, who
 from netlabsvc.web.lane import end_of_head
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Channel(HTTPChannel):
         self._rests = False  # every request that came has its answer, and nothing came after it
         self._head = b""
         self._socket: socket.socket | None = None
+        self._peer: Who | None = None
         self.admitted = False
 
     # The life of the connection
@@ -171,6 +173,8 @@ class Channel(HTTPChannel):
     def _take_heads(self, data: bytes) -> int:
         """Take whole heads one by one while each gets its answer at once; say how far that went."""
         start = 0
+        if self._peer is None:  # behind a proxy it is known when there are bytes from it
+            self._peer = who(self.transport.getPeer())
         while (
             self._rests
             and not (self._buffer or self._waitingForTransport)
@@ -181,7 +185,7 @@ class Channel(HTTPChannel):
             answer = self._lane.recall(head, now_s, self.site.date(now_s))
             if answer:
                 self._send(answer[0])
-                self.site.log_answer(self.transport.getPeer(), answer[1].told, now_s)
+                self.site.log_answer(self._peer, answer[1].told, now_s)
             else:
                 self._head = head
                 super().dataReceived(head)
