@@ -17,6 +17,7 @@ know goes to twisted.web, byte for byte and in the same order.
 
 from __future__ import annotations
 
+import re
 import socket
 from enum import Enum, unique
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,8 @@ RETRY_AFTER_S = 5
 STALL_S = 30.0
 #: How often one looks whether the peer reads: one that stopped is cut as much later at most.
 LOOK_S = 10.0
+#: The end of a request line (RFC 9110 section 2.5).
+_VERSION = re.compile(rb" HTTP/([0-9])\.([0-9])\Z")
 
 
 @unique  # two equal times would be one state
@@ -195,6 +198,11 @@ class Channel(HTTPChannel):
 
     def lineReceived(self, line: bytes) -> None:
         self._rests = False
+        if not self.requests and (version := _VERSION.search(line)):
+            if version[1] != b"1":
+                self.refuse(505, "HTTP/1.1 is spoken here, and HTTP/1.0.")
+            elif version[2] > b"1":  # to be treated as the highest that is known (section 2.5)
+                line = line[:-1] + b"1"
         if not self._refused:
             super().lineReceived(line)
 
@@ -215,8 +223,16 @@ class Channel(HTTPChannel):
     def allHeadersReceived(self) -> None:
         if self.length is not None and self.length > MAX_BODY_BYTES:
             self.refuse(413, f"A body has at most {MAX_BODY_BYTES} bytes here.")
+        elif self._expects_more():
+            self.refuse(417, "Nothing but 100-continue can be expected here.")
         else:
             super().allHeadersReceived()
+
+    def _expects_more(self) -> bool:
+        """Whether Expect has a member that nobody knows (RFC 9110 section 10.1.1)."""
+        values = self.requests[-1].requestHeaders.getRawHeaders(b"Expect", [])
+        members = b",".join(values).lower().split(b",")
+        return any(member.strip() not in (b"", b"100-continue") for member in members)
 
     def allContentReceived(self) -> None:
         if self._refused:

@@ -104,6 +104,17 @@ TABLE: list[tuple[bytes, int, dict[str, str | None], bytes | None]] = [
     (get("/x", "Content-Length: 3", method="PUT") + b"abc", 405, {}, None),
     # HTTP/1.0
     (b"GET /digits.txt HTTP/1.0\r\n\r\n", 200, {"Content-Length": "1000"}, DIGITS),
+    # Other versions, and expectations
+    (b"GET /digits.txt HTTP/1.2\r\nHost: lab\r\n\r\n", 200, {"Connection": None}, DIGITS),
+    (b"GET /digits.txt HTTP/1.9\r\n\r\n", 400, {}, None),
+    (b"GET /digits.txt HTTP/2.0\r\nHost: lab\r\n\r\n", 505, {"Connection": "close"}, None),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, {"Connection": "close"}, None),
+    (b"GET /digits.txt HTTP/0.9\r\n\r\n", 505, {"Connection": "close"}, None),
+    (b"GET /digits.txt HTTP/1.10\r\nHost: lab\r\n\r\n", 400, {}, None),
+    (b"GET /digits.txt http/1.1\r\nHost: lab\r\n\r\n", 400, {}, None),
+    (get("/", "Expect: tea"), 417, {"Connection": "close"}, None),
+    (get("/", "Expect: 100-Continue, tea", "Content-Length: 9"), 417, {}, None),
+    (get("/digits.txt", "Expect: "), 200, {}, DIGITS),
     # Ranges
     (get("/digits.txt", "Range: bytes=0-3"), 206, {"Content-Range": "bytes 0-3/1000"}, b"0123"),
     (get("/digits.txt", "Range: bytes=998-"), 206, {"Content-Length": "2"}, b"89"),
