@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -73,9 +72,7 @@ def running(command: list[str], port: int, directory: Path) -> Iterator[str]:
 @pytest.fixture
 def nginx(tmp_path: Path, root: Path) -> Iterator[str]:
     """nginx as an ordinary program: its Debian package would start a server on all addresses."""
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        pytest.skip("needs nginx")
+    program = need("nginx")
     place, port = tmp_path / "nginx", free_port()
     place.mkdir()
     (place / "conf").write_text(NGINX.format(place=place, port=port, root=root))
