@@ -215,8 +215,13 @@ class Channel(HTTPChannel):
 
     def headerReceived(self, line: bytes) -> bool:
         name, _, value = line.partition(b":")
-        if name.lower() == b"content-length" and len(value.strip()) > 18:
+        name, value = name.lower(), value.strip(b" \t").lower()
+        if name == b"content-length" and len(value) > 18:
             self.refuse(413, f"A body has at most {MAX_BODY_BYTES} bytes here.")
+            return False
+        if name == b"transfer-encoding" and value != b"chunked":
+            # Where such a body ends nobody can tell (section 6.3), and "identity" is no longer one.
+            self.refuse(400, "Of all transfer codings only chunked is known here.")
             return False
         return bool(super().headerReceived(line))
 

@@ -17,6 +17,8 @@ def get(path: str, *headers: str, method: str = "GET") -> bytes:
     return "\r\n".join(lines).encode("latin-1")
 
 
+CLOSED: dict[str, str | None] = {"Connection": "close"}
+
 #: Request, status, headers (None: must not be there), body (None: not compared).
 TABLE: list[tuple[bytes, int, dict[str, str | None], bytes | None]] = [
     # What there is
@@ -88,6 +90,15 @@ TABLE: list[tuple[bytes, int, dict[str, str | None], bytes | None]] = [
     (get("/", "Content-Length: 9999999", method="POST"), 413, {"Connection": "close"}, None),
     (get("/", "Content-Length: " + "9" * 5000, method="POST"), 413, {}, None),
     (get("/", "Content-Length: 1", "Content-Length: 1", method="POST") + b"x", 400, {}, None),
+    (get("/x", "Transfer-Encoding: identity", method="POST"), 400, CLOSED, None),
+    (get("/x", "Transfer-Encoding: gzip, chunked", method="POST"), 400, CLOSED, None),
+    (get("/x", "Transfer-Encoding: chunked, identity", method="POST"), 400, CLOSED, None),
+    (get("/x", "Transfer-Encoding: \x0bchunked", method="POST"), 400, CLOSED, None),
+    (get("/x", "Transfer-Encoding: ", method="POST"), 400, CLOSED, None),
+    (get("/x", "Content-Length: 3", "Transfer-Encoding: chunked", method="POST"), 400, {}, None),
+    (get("/x", "Content-Length : 3", method="POST"), 400, {"Connection": "close"}, None),
+    (get("/x", "Content-Length: +3", method="POST"), 400, {"Connection": "close"}, None),
+    (get("/x", "X: a\rY: b", method="POST"), 400, {"Connection": "close"}, None),
     # Methods
     (get("/digits.txt", method="HEAD"), 200, {"Content-Length": "1000"}, b""),
     (get("/none", method="HEAD"), 404, {}, b""),
