@@ -23,6 +23,8 @@ from netlabsvc.times import rfc3339
 
 FORMS = ("combined", "json", "off")
 
+#: A longer text is made anew each time: what is known of an answer takes a bounded place.
+MOST_KEPT = 1024
 _UNSAFE = re.compile(r'["\\]|[^\x20-\x7e]')
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -49,13 +51,14 @@ class Told:
     _text: str = field(default="", init=False, repr=False, compare=False)
 
     def text(self) -> str:
-        """Its part of a line of the Combined Log Format, made once: most are told many times."""
-        if not self._text:
-            quoted = (_quoted(value) for value in (self.line, self.referrer, self.agent))
-            line, referrer, agent = quoted
-            size = self.body_bytes or "-"
-            self._text = f'"{line}" {self.status} {size} "{referrer}" "{agent}"'
-        return self._text
+        """Its part of a line of the Combined Log Format, kept if short: most are told often."""
+        if self._text:
+            return self._text
+        line, referrer, agent = map(_quoted, (self.line, self.referrer, self.agent))
+        text = f'"{line}" {self.status} {self.body_bytes or "-"} "{referrer}" "{agent}"'
+        if len(text) <= MOST_KEPT:
+            self._text = text
+        return text
 
 
 class Who(NamedTuple):
