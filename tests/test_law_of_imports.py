@@ -67,8 +67,8 @@ FIRST = {
         *("journey", "trust"),
     },
     "mail": {
-        *("answers", "arrivals", "certificate", "client", "inbox", "logins", "mailbox"),
-        *("operating", "queue", "sandbox", "schema", "speech", "stock", "store"),
+        *("answers", "arrivals", "certificate", "client", "connection", "inbox", "logins"),
+        *("mailbox", "operating", "queue", "sandbox", "schema", "speech", "stock", "store"),
         *("courier", "exchangers", "opening", "speaking", "tls"),
     },
     "control": {"api", "client", "socket", "stream", "witness"},
