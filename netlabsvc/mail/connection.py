@@ -5,6 +5,7 @@ What it keeps goes to the store of its `Factory`; SMTP itself is not known here.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from netlabsvc.connections import peer_name
+from netlabsvc.connections import peer_name, plain_socket, unsent_bytes
 from netlabsvc.mail.command import Reply
 from netlabsvc.mail.record import Record
 from netlabsvc.mail.session import Session
@@ -63,6 +64,7 @@ class Connection(Protocol, TimeoutMixin):
         self._replies_pile_up = False
         self._handshaking = False
         self._leaving = False
+        self._socket: socket.socket | None = None
 
     def connectionMade(self) -> None:
         sandbox = self._sandbox
@@ -70,9 +72,11 @@ class Connection(Protocol, TimeoutMixin):
         self._peer = peer_name(self.transport.getPeer())
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
+        if not isinstance(self.transport, TLSMemoryBIOProtocol):
+            self._socket = plain_socket(self.transport)
         terms = sandbox.terms(self.transport, self._peer)
         self._session = Session(terms, sandbox.conduct, sandbox.tally, sandbox.reactor.seconds)
-        self._speech = Speech(self.transport, sandbox.reactor, self._read_or_not)
+        self._speech = Speech(self._write, sandbox.reactor, self._read_or_not)
         self._handshaking = isinstance(self.transport, TLSMemoryBIOProtocol)
         self.transport.registerProducer(self, True)
         self.setTimeout(sandbox.settings.idle_s)
@@ -108,6 +112,7 @@ class Connection(Protocol, TimeoutMixin):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.setTimeout(None)
+        self._socket = None
         self._speech.stop()
         self._note(self._session.lost())
         self._sandbox.connections.discard(self)
@@ -188,6 +193,17 @@ class Connection(Protocol, TimeoutMixin):
         if self._speech.busy:
             self._read_or_not()
 
+    def _write(self, data: bytes) -> None:
+        """Send at once what the kernel takes, not after the reactor's next look at the socket."""
+        if self._socket is not None and not unsent_bytes(self.transport):
+            try:
+                sent = self._socket.send(data)
+            except OSError:  # it is full, or gone, which the transport will find out
+                sent = 0
+            data = data[sent:]
+        if data:
+            self.transport.write(data)
+
     def _note(self, events: list[Event]) -> None:
         """Keep the attempts that came to nothing; nobody waits for that."""
         for event in events:
@@ -201,6 +217,7 @@ class Connection(Protocol, TimeoutMixin):
 
     def _start_tls(self) -> None:
         self._handshaking = True
+        self._socket = None  # nothing passes TLS by
         self.transport.startTLS(self._sandbox.tls)
         self._read_or_not()
 

@@ -33,7 +33,7 @@ def turn(clock: Clock) -> None:
 
 def speaking() -> tuple[Speech, Writes, Clock, list[str]]:
     transport, clock, done = Writes(), Clock(), list[str]()
-    return Speech(transport, clock, lambda: done.append("done")), transport, clock, done
+    return Speech(transport.write, clock, lambda: done.append("done")), transport, clock, done
 
 
 def deed(done: list[str], word: str) -> Callable[[], None]:
