@@ -8,8 +8,14 @@ from __future__ import annotations
 from random import Random, SystemRandom
 from typing import Any
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import connectProtocol, wrapClientTLS
-from twisted.internet.error import ConnectError, DNSLookupError, TimeoutError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    DNSLookupError,
+    TimeoutError,
+)
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from netlabsvc.mail.client import Client
@@ -45,6 +51,7 @@ class Courier:
         self._random = random or SystemRandom()
         self._show_secrets = show_secrets
         self._client: Client | None = None
+        self._connecting: Deferred[Any] | None = None
 
     async def send(self, outgoing: Outgoing) -> Result:
         """Send a mail, connecting first where there is no connection; it never fails otherwise."""
@@ -58,6 +65,7 @@ class Courier:
         else:
             client, connecting = self._client, None
             result = client.send(outgoing)
+        self._connecting = connecting
         total = self._reactor.callLater(deadlines.total_s, client.late, f"{deadlines.total_s:g} s")
         try:
             if connecting:
@@ -69,10 +77,24 @@ class Courier:
         except ConnectError as error:
             cause = f"cannot connect: {error}".removesuffix(".")
             client.broken(Ending.UNAVAILABLE, cause)
+        except (CancelledError, ConnectingCancelledError):
+            pass  # by `cut`, which has said how it ended
         finally:
             if total.active():
                 total.cancel()
         return await result
+
+    @property
+    def connected(self) -> bool:
+        """Whether the next mail goes over a connection that is there already."""
+        return self._client is not None and self._client.usable
+
+    def cut(self, why: str) -> None:
+        """End the connection now; a mail on its way gets its result at once."""
+        if self._client is not None:
+            self._client.broken(Ending.TRY_LATER, why)
+        if self._connecting is not None:
+            self._connecting.cancel()
 
     async def close(self) -> None:
         """Say goodbye; at once when there is no connection."""
