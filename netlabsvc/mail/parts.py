@@ -22,11 +22,11 @@ from itertools import islice
 
 from netlabsvc.mail import reading
 from netlabsvc.mail.languages import Both
+from netlabsvc.mail.reading import MAX_MULTIPARTS, multiparts
 from netlabsvc.mail.text import shown, shown_line
 
 MAX_BYTES = 16 << 20
 MAX_LINES = 300_000
-MAX_MULTIPARTS = 40
 MAX_DEPTH = 20
 MAX_PARTS = 200
 MAX_HEADERS = 200
@@ -37,8 +37,6 @@ MAX_SHOWN = 1 << 20
 _NAME_CHARACTERS = re.compile(r"[^\w.()+ -]")
 #: A CR alone ends a line as well: that is how the parser of the standard library reads.
 _LINE_END = re.compile(rb"\r\n?|\n")
-# The literal in front makes the search quick: re lets no other thread run meanwhile.
-_MULTIPART = re.compile(rb"\n(?i:content-type)[ \t]*+:\s*+(?i:multipart/)")
 _NO_MIME = Both(
     "No MIME parser could take it apart: shown as it came.", "无法按 MIME 解析：按原样显示。"
 )
@@ -128,11 +126,6 @@ def taken_apart(data: bytes) -> Parts:
     except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
         # email.parser has no list of what it raises for a hostile message.
         return _whole(data, _NO_MIME)
-
-
-def multiparts(data: bytes) -> int:
-    """How many multiparts a message may hold; each makes every line of it dearer to parse."""
-    return len(_MULTIPART.findall(b"\n" + data.replace(b"\r", b"\n")))
 
 
 def _start(data: bytes) -> bytes:

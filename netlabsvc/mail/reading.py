@@ -18,6 +18,10 @@ from netlabsvc.mail.text import shown, shown_line
 
 #: Headers end long before this many bytes, or nobody needs the rest of them.
 HEAD_BYTES = 16384
+#: A mail with more is shown as it came: each of them makes every line of it dearer to parse.
+MAX_MULTIPARTS = 40
+# The literal in front makes the search quick: re lets no other thread run meanwhile.
+_MULTIPART = re.compile(rb"\n(?i:content-type)[ \t]*+:\s*+(?i:multipart/)")
 #: Encoded words beside each other, with a few question marks that should have been encoded, too.
 #: `decode_header` gets nothing else: for each beginning of a word it looks for an end as far as the
 #: value goes, which takes seconds where a hostile one is full of beginnings.
@@ -44,8 +48,15 @@ def header(head: bytes, name: bytes) -> str:
     return decoded_header(field[1].decode("utf-8", "surrogateescape")) if field else ""
 
 
+def multiparts(data: bytes) -> int:
+    """How many multiparts a message may hold."""
+    return len(_MULTIPART.findall(b"\n" + data.replace(b"\r", b"\n")))
+
+
 def readable(data: bytes) -> str:
     """The headers and the texts of a message; other parts by their type and size."""
+    if multiparts(data) > MAX_MULTIPARTS:
+        return _as_it_came(data)
     try:
         message = PARSER.parsebytes(data)
         headers = [
@@ -54,7 +65,11 @@ def readable(data: bytes) -> str:
         return "\n".join([*headers, "", *_texts(message)])
     except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
         # email.parser has no list of what it raises for a hostile message.
-        return shown(data.decode("utf-8", "backslashreplace").replace("\r\n", "\n"))
+        return _as_it_came(data)
+
+
+def _as_it_came(data: bytes) -> str:
+    return shown(data.decode("utf-8", "backslashreplace").replace("\r\n", "\n"))
 
 
 def decoded_header(value: str) -> str:

@@ -37,6 +37,7 @@ from netlabsvc.mail.standing import (
     kept,
 )
 from netlabsvc.mail.tally import Outcome, Tally
+from netlabsvc.mail.transcript import tries_to_log_in
 from netlabsvc.mail.transparency import MAX_BODY_LINE_BYTES, Body
 
 MAX_BAD_COMMANDS = 20
@@ -192,7 +193,9 @@ class Session:
             attempt.belongs_to_a_message()
         unknown = verb not in orders.VERBS and not answers
         attempt.heard(self._at_s(), line.rstrip(b"\r\n"), secret=unknown and it.login_failed)
-        if verb in orders.VERBS and verb != "AUTH":
+        if unknown and tries_to_log_in(line):
+            it.login_failed = True  # its answers may come all the same
+        elif verb in orders.VERBS and verb != "AUTH":
             it.login_failed = False
         nested, facts = verb == "MAIL" and attempt.open, attempt.facts
         try:

@@ -61,7 +61,7 @@ class Transcript:
             pass
         elif self._answers_334 and line != b"*":
             line = REDACTED
-        elif line.lstrip()[:4].upper() == b"AUTH":
+        elif tries_to_log_in(line):
             line = _without_secret(line)
         self._answers_334 = False
         return Line(at_s, "C", shown_line(line), self.tls)
@@ -80,6 +80,11 @@ class Transcript:
     def note(self, at_s: float, side: Side, text: str) -> Line:
         """What stands for bytes that are not shown, such as a message."""
         return Line(at_s, side, shown_line(text), self.tls)
+
+
+def tries_to_log_in(line: bytes) -> bool:
+    """Whether a line is AUTH, or what clumsy clients say in its place; secrets may follow it."""
+    return line.lstrip()[:5].upper().startswith((b"AUTH", b"PASS", b"LOGIN"))
 
 
 def _without_secret(line: bytes) -> bytes:

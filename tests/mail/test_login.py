@@ -113,6 +113,10 @@ SLIPS = [
     b"AUTH XYZ\r\n" + NAME + PASSWORD,
     b"MAIL FROM:<a@b>\r\nAUTH LOGIN\r\n" + NAME + PASSWORD,
     b"AUTH LOGIN\r\n!\r\n" + NAME + PASSWORD,
+    *(clumsy + b"\r\n" + PASSWORD for clumsy in (b"AUTHPLAIN", b" AUTH PLAIN", b"AUTH\tPLAIN")),
+    *(clumsy + b"\r\n" + PASSWORD for clumsy in (b"AUTH=PLAIN", b"AUTH: PLAIN", b"auth:login")),
+    b"USER ada\r\nPASS " + SECRET.encode() + b"\r\n",
+    b"LOGIN ada " + SECRET.encode() + b"\r\n",
     b"AUTH CRAM-MD5\r\n" + word(f"ada {DIGEST}") + b"\r\n",
 ]
 

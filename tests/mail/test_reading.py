@@ -26,6 +26,13 @@ def test_headers_and_texts_are_decoded() -> None:
     assert header(MIXED.encode(), b"subject") == r"folded over two\nlines"
 
 
+def test_more_multiparts_than_anybody_needs_are_not_parsed() -> None:
+    """Such a mail is shown as it came: to parse it would take the square of its size."""
+    level = "Content-Type: multipart/mixed; boundary=b{0}\r\n\r\n--b{0}\r\n"
+    hostile = "".join(level.format(n) for n in range(300)) + "a\r\n"
+    assert readable(hostile.encode()) == shown(hostile.replace("\r\n", "\n"))
+
+
 def test_words_as_clumsy_programs_write_them() -> None:
     """A character cut in two, blanks and question marks in a word, and a word without end."""
     assert header(b"Subject: =?utf-8?b?5bA=?= =?utf-8?b?j+aYjg==?=", b"subject") == "小明"
