@@ -47,31 +47,34 @@ class Courier:
         self._client: Client | None = None
 
     async def send(self, outgoing: Outgoing) -> Result:
-        """Send a mail, connecting first where there is no connection; it never fails otherwise."""
-        deadlines = self._plan.deadlines
-        if self._client is None or not self._client.usable:
-            self._client = client = self._new_client()
-            result = client.send(outgoing)
-            connecting = connectProtocol(self._endpoint, client)
-            connect_s = min(deadlines.connect_s, deadlines.total_s)
-            connecting.addTimeout(connect_s, self._reactor, _too_slow)
-        else:
-            client, connecting = self._client, None
-            result = client.send(outgoing)
-        total = self._reactor.callLater(deadlines.total_s, client.late, f"{deadlines.total_s:g} s")
+        """Send a mail, connecting first where there is no connection; it never fails otherwise.
+
+        A mail that is given while another is on its way goes behind it, over the same connection;
+        one whose turn does not come before that ends goes over the next.
+        """
+        result = None
+        while result is None:
+            if self._client is None or not self._client.usable:
+                result = await self._begin(outgoing)
+            else:
+                result = await self._client.send(outgoing)
+        return result
+
+    async def _begin(self, outgoing: Outgoing) -> Result | None:
+        """Connect, with the mail that is first."""
+        self._client = client = self._new_client()
+        result, deadlines = client.send(outgoing), self._plan.deadlines
+        connecting = connectProtocol(self._endpoint, client)
+        connect_s = min(deadlines.connect_s, deadlines.total_s)
+        connecting.addTimeout(connect_s, self._reactor, _too_slow)
         try:
-            if connecting:
-                await connecting
-            return await result
+            await connecting
         except (DNSLookupError, ValueError) as error:  # ValueError: what cannot be a host name
             client.stage = Stage.CONNECT
             client.broken(Ending.NO_HOST, f"host not found: {error}")
         except ConnectError as error:
             cause = f"cannot connect: {error}".removesuffix(".")
             client.broken(Ending.UNAVAILABLE, cause)
-        finally:
-            if total.active():
-                total.cancel()
         return await result
 
     async def close(self) -> None:
