@@ -222,11 +222,10 @@ class Client(Opening):
     # What the server says.
 
     def replied(self, code: int, text: bytes) -> None:
-        if code != 421:
-            self._unheard = False
         if self.stage is Stage.BODY or (code == 421 and not self._ending):
             self.refused(code, text)
         else:
+            self._unheard = False
             super().replied(code, text)
 
     def unasked(self, code: int, text: bytes) -> None:

@@ -38,7 +38,9 @@ MAX_REPLY_LINES = 100
 MAX_REPLY_LINE_BYTES = 4096
 SUCCESS = range(200, 300)
 
-_REPLY = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
+#: How a line of a reply begins: a code, and behind it ``-`` when more lines follow.
+_CODES = {b"%d" % code: code for code in range(200, 600)}
+_MARKS = (b" ", b"-", b"")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 Watch = Callable[[Line], None]
@@ -228,18 +230,32 @@ class Speaker(ESMTPClient):
 
     def dataReceived(self, data: bytes) -> None:
         # Counting is cheap, and in a dialogue that is right the two are the same.
-        if data.count(b"\n") != data.count(b"\r\n") and _BARE_LF.search(
+        lines = data.count(b"\n")
+        if lines != data.count(b"\r\n") and _BARE_LF.search(
             self._last_byte + data, len(self._last_byte)
         ):
             self.no_smtp("its lines end with LF alone, not with CR LF")
             return
-        self._last_byte = data[-1:]
+        whole, self._last_byte = self._last_byte in b"\n", data[-1:]
         self.hearing = True
         try:
-            super().dataReceived(data)
+            if whole and data.endswith(b"\r\n") and lines <= len(self._awaited):
+                self._hear_lines(data)
+            else:
+                super().dataReceived(data)
         finally:
             self.hearing = False
             self._await_next()
+
+    def _hear_lines(self, data: bytes) -> None:
+        """Whole lines, and no more than replies are awaited: the short way through the buffer."""
+        for line in data[:-2].split(b"\r\n"):
+            if not self._awaited:
+                return  # one of them has ended it
+            if len(line) > MAX_REPLY_LINE_BYTES:
+                self.lineLengthExceeded(line)
+                return
+            self.lineReceived(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:
         self.no_smtp(f"a line of more than {MAX_REPLY_LINE_BYTES} octets")
@@ -247,21 +263,21 @@ class Speaker(ESMTPClient):
     def lineReceived(self, line: bytes) -> None:
         if self._watch:
             self._watch(self._transcript.server(self.since_s(), line))
-        reply = _REPLY.fullmatch(line)
-        if not reply:
+        code, mark, text = _CODES.get(line[:3]), line[3:4], line[4:]
+        if code is None or mark not in _MARKS:
             self.no_smtp(f"{self.shown(line[:60])!r} is no reply")
-            return
-        code = int(reply[1])
-        if self.resp and code != self.code:
-            self.no_smtp(f"one reply with two codes, {self.code} and {code}")
-            return
-        self.code = code
-        self.resp.append(reply[3] or b"")
-        if len(self.resp) > MAX_REPLY_LINES:
-            self.no_smtp(f"a reply of more than {MAX_REPLY_LINES} lines")
-        elif reply[2] != b"-":
-            text, self.code, self.resp = b"\n".join(self.resp), -1, []
+        elif mark != b"-" and not self.resp:
             self.replied(code, text)
+        elif self.resp and code != self.code:
+            self.no_smtp(f"one reply with two codes, {self.code} and {code}")
+        elif len(self.resp) == MAX_REPLY_LINES:
+            self.no_smtp(f"a reply of more than {MAX_REPLY_LINES} lines")
+        else:
+            self.code = code
+            self.resp.append(text)
+            if mark != b"-":
+                text, self.code, self.resp = b"\n".join(self.resp), -1, []
+                self.replied(code, text)
 
     def replied(self, code: int, text: bytes) -> None:
         """A whole reply: it goes to whoever waits for it, with `stage` being theirs."""
@@ -269,6 +285,7 @@ class Speaker(ESMTPClient):
             self.unasked(code, text)
             return
         awaited = self._awaited.popleft()
+        self._front = None
         self.stage = awaited.stage
         (awaited.ok if code in awaited.expected else awaited.refused)(code, text)
         if self._awaited:
