@@ -69,7 +69,7 @@ FIRST = {
     "mail": {
         *("answers", "arrivals", "certificate", "client", "inbox", "logins", "mailbox"),
         *("operating", "queue", "sandbox", "schema", "speech", "stock", "store"),
-        *("courier", "exchangers", "opening", "speaking", "tls"),
+        *("courier", "exchangers", "opening", "speaking", "tls", "turns"),
     },
     "control": {"api", "client", "socket", "stream", "witness"},
 }

@@ -16,10 +16,7 @@ behind the message before it when that mail is known by then (RFC 2920 3.1):
 
 from __future__ import annotations
 
-from collections import deque
-from math import inf
 from random import Random
-from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -27,26 +24,20 @@ from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 
-from netlabsvc.mail.delivery import Ending, Fate, Outgoing, Progress, Result, Stage
-from netlabsvc.mail.opening import Opening
+from netlabsvc.mail.delivery import Ending, Fate, Outgoing, Stage
 from netlabsvc.mail.plan import Plan
 from netlabsvc.mail.speaking import SUCCESS, Asked, Awaited, Pause, Watch, as_lines
 from netlabsvc.mail.transaction import CannotCarry, mail_command, rcpt_command
 from netlabsvc.mail.transcript import Transcript
 from netlabsvc.mail.transparency import END, Stuffed, on_wire
+from netlabsvc.mail.turns import Turns
 
 #: A message up to here is written at once.
 SMALL_BYTES = 65536
 RCPT_ANSWERS = frozenset([*SUCCESS, *range(400, 600)])
 
 
-class _Mail(NamedTuple):
-    outgoing: Outgoing
-    progress: Progress
-    result: Deferred[Result | None]
-
-
-class Client(Opening):
+class Client(Turns):
     """One connection; the mails go in the order in which they are given."""
 
     def __init__(
@@ -67,42 +58,15 @@ class Client(Opening):
         super().__init__(reactor, plan, random, watch, pause, transcript)
         #: Fires when the connection has ended.
         self.gone: Deferred[None] = Deferred()
-        self._mail: _Mail | None = None
-        #: Those after it.
-        self._waiting: deque[_Mail] = deque()
-        #: Those before it whose result is to be told.
-        self._told: deque[tuple[Deferred[Result | None], Result | None]] = deque()
-        #: The mail whose first commands were said behind the message before it.
-        self._announced: _Mail | None = None
-        #: The connection was in use before this mail, and nothing was heard about it yet.
-        self._unheard = False
-        #: What the mail on its way will get, while replies to what was said with it are to come.
-        self._verdict: Result | None = None
-        self._established = False
+        # What is awaited for each command of a mail.
+        self._to_mail = Awaited(Stage.MAIL, SUCCESS, self.smtpState_to, self.refused)
+        self._to_rcpt = Awaited(Stage.RCPT, RCPT_ANSWERS, self.smtpState_toOrData, self.refused)
+        self._to_data = Awaited(Stage.DATA, [354], self.smtpState_data, self._data_refused)
+        self._to_dot = Awaited(Stage.DOT, SUCCESS, self.smtpState_msgSent, self.refused)
         self._needs_reset = False
-        self._ending = False
         self._end: tuple[Ending, str] | None = None
 
-    # What whoever sends mails calls.
-
-    def send(self, outgoing: Outgoing) -> Deferred[Result | None]:
-        """Send a mail when its turn comes; fires with what became of it, never fails.
-
-        None: the connection has ended, or a 421 came, before anything was heard about this mail
-        (and it was not the first): that was not about this mail, and another connection may do.
-        """
-        mail = _Mail(outgoing, Progress(outgoing), Deferred())
-        self._waiting.append(mail)
-        if self._ending:
-            self._let_go()
-        elif self._mail is None:
-            self._take_next()
-        return mail.result
-
-    @property
-    def usable(self) -> bool:
-        """Whether another mail can be given."""
-        return not self._ending
+    # What whoever sends mails calls, beside `send`.
 
     def close(self) -> Deferred[None]:
         """Say QUIT, unless that was said; fires when the connection has ended."""
@@ -151,49 +115,6 @@ class Client(Opening):
         self._end = ending, cause
         self._quit()
         self._conclude(ending, cause)
-
-    def _conclude(self, ending: Ending, cause: str, fate: Fate = Fate.DEFERRED) -> None:
-        """The mail on its way, if there is one, ends without a reply that decides it."""
-        if self._mail and self._unheard and self._ending:
-            self._waiting.appendleft(self._mail)
-            self._mail = None
-        elif self._mail:
-            self._settle(self._verdict or self._progress().cannot(ending, cause, fate))
-        self._let_go()
-
-    def _settle(self, outcome: Result) -> None:
-        """The mail has its result; the connection may go on, with the next one."""
-        assert self._mail is not None
-        self._told.append((self._mail.result, outcome))
-        self._mail, self.total_due_s = None, inf
-        if self._waiting and self._established and not self._ending:
-            self._take_next()
-        if not self.hearing:
-            self._tell()
-
-    def _tell(self) -> None:
-        """Whoever waits gets the results: behind what was to be said, for the server works then."""
-        while self._told:
-            result, outcome = self._told.popleft()
-            result.callback(outcome)
-
-    def dataReceived(self, data: bytes) -> None:
-        super().dataReceived(data)
-        self._tell()
-
-    def _let_go(self) -> None:
-        """When the connection ends: the mails whose turn never came."""
-        while self._waiting and self._ending:
-            self._told.append((self._waiting.popleft().result, None))
-        if not self.hearing:
-            self._tell()
-
-    def _progress(self) -> Progress:
-        """That of the mail on its way, at the stage reached."""
-        assert self._mail is not None
-        progress = self._mail.progress
-        progress.stage, progress.channel = self.stage, self.channel
-        return progress
 
     def _quit(self) -> None:
         self._ending = True
@@ -262,21 +183,11 @@ class Client(Opening):
     def ready(self) -> None:
         self._established = True
         if self._mail:
-            self._begin_mail()
+            self.begin_mail()
         else:
             self.rest()
 
-    def _take_next(self) -> None:
-        """The turn of the next mail; its deadline runs from now on."""
-        self._mail, self._verdict = self._waiting.popleft(), None
-        self.total_due_s = self._reactor.seconds() + self.plan.deadlines.total_s
-        self._unheard = self._established
-        if self._established:
-            self.stage = Stage.MAIL
-            if self._mail is not self._announced:
-                self._begin_mail()
-
-    def _begin_mail(self) -> None:
+    def begin_mail(self) -> None:
         """Say MAIL, and with pipelining all up to DATA; RSET alone when one was left open."""
         assert self._mail is not None
         if self._needs_reset:
@@ -295,7 +206,7 @@ class Client(Opening):
     def _envelope(self, outgoing: Outgoing) -> Asked:
         """:raises CannotCarry: for a mail that this server cannot take."""
         mail = mail_command(outgoing, self.offers)
-        asked = [(mail, Awaited(Stage.MAIL, SUCCESS, self.smtpState_to, self.refused))]
+        asked = [(mail, self._to_mail)]
         if self._together:
             asked += [self._rcpt(outgoing, recipient) for recipient in outgoing.rcpt_to]
             asked.append(self._data())
@@ -317,14 +228,13 @@ class Client(Opening):
         return self.plan.pipelining and "PIPELINING" in self.offers and self.plan.stop is None
 
     def _was_reset(self, code: int, text: bytes) -> None:
-        self._begin_mail()
+        self.begin_mail()
 
     def _rcpt(self, outgoing: Outgoing, recipient: str) -> tuple[bytes, Awaited]:
-        awaited = Awaited(Stage.RCPT, RCPT_ANSWERS, self.smtpState_toOrData, self.refused)
-        return rcpt_command(outgoing, recipient), awaited
+        return rcpt_command(outgoing, recipient), self._to_rcpt
 
     def _data(self) -> tuple[bytes, Awaited]:
-        return b"DATA", Awaited(Stage.DATA, [354], self.smtpState_data, self._data_refused)
+        return b"DATA", self._to_data
 
     def smtpState_to(self, code: int, resp: bytes) -> None:
         if not self._awaited and self.passes(Stage.MAIL):
@@ -406,7 +316,7 @@ class Client(Opening):
         """All was sent, and the final dot with it."""
         self.stage = Stage.DOT
         if self.passes(Stage.DOT):
-            self.expect(Awaited(Stage.DOT, SUCCESS, self.smtpState_msgSent, self.refused))
+            self.expect(self._to_dot)
         self.show_said(b".")
 
     def smtpState_msgSent(self, code: int, resp: bytes) -> None:
