@@ -82,7 +82,7 @@ class Client(Turns):
         elif self.connected:
             self._unheard = False
             cause = f"no answer in time from the server (at: {self.stage}, {what})"
-            self.broken(Ending.TRY_LATER, cause)
+            self.broken(*self.given_up() or (Ending.TRY_LATER, cause))
 
     # How it ends.
 
@@ -94,7 +94,7 @@ class Client(Turns):
             self._end = Ending.UNAVAILABLE, f"TLS failed: {self.plan.tls.cause(reason)}"
         elif not self._end:
             cause = f"the server closed the connection (at: {self.stage})"
-            self._end = Ending.TRY_LATER, cause
+            self._end = self.given_up() or (Ending.TRY_LATER, cause)
         self._ending = True
         self._conclude(*self._end)
         self.gone.callback(None)
