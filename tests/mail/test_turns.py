@@ -101,6 +101,16 @@ def test_a_message_that_is_not_answered() -> None:
     assert [result and result.ending for result in results] == [Ending.UNKNOWN, None]
 
 
+def test_a_next_mail_that_is_not_answered() -> None:
+    """Late at MAIL: it has had its time, and does not get it again over another connection."""
+    clock = Clock()
+    client, _, results = started("bob", "eve", clock=clock)
+    client.dataReceived(YES)
+    client.dataReceived(b"250 kept\r\n")
+    clock.advance(301)
+    assert [result and result.ending for result in results] == [0, Ending.TRY_LATER]
+
+
 @pytest_twisted.ensureDeferred
 async def test_what_was_not_begun_goes_over_the_next_connection() -> None:
     """A courier with three mails and a server that closes after one: nothing is lost or doubled."""
