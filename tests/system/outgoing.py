@@ -35,8 +35,13 @@ class Ended(NamedTuple):
         return told
 
 
-def netlab(command: str, *arguments: str, stdin: str = "", **environ: str) -> Ended:
-    """Run a command of netlab to its end."""
+def netlab(
+    command: str, *arguments: str, stdin: str = "", own_session: bool = False, **environ: str
+) -> Ended:
+    """Run a command of netlab to its end.
+
+    :param own_session: without a terminal, whoever runs the tests.
+    """
     ran = subprocess.run(
         [str(NETLAB), command, *arguments],
         input=stdin,
@@ -44,6 +49,7 @@ def netlab(command: str, *arguments: str, stdin: str = "", **environ: str) -> En
         encoding="utf-8",
         timeout=PATIENCE_S,
         env={**os.environ, **environ},
+        start_new_session=own_session,
     )
     assert "Traceback" not in ran.stderr
     return Ended(ran.returncode, ran.stdout, ran.stderr)
