@@ -19,8 +19,8 @@ from mail.running import listening, reactor
 FIRST, SECOND = "127.0.0.2", "127.0.0.3"
 ZONE = {b"two.example": [(10, FIRST), (20, SECOND)], b"null.example": [(0, ".")]}
 OK = b"250 ok\r\n"
-TAKES = (b"220 b\r\n", "EHLO", OK, "MAIL", OK, "RCPT", OK, "DATA\r\n", b"354 go\r\n")
-TAKES += ("\r\n.\r\n", OK, "QUIT", None)
+ENVELOPE = (b"220 b\r\n", "EHLO", OK, "MAIL", OK, "RCPT", OK, "DATA\r\n", b"354 go\r\n")
+TAKES = (*ENVELOPE, "\r\n.\r\n", OK, "QUIT", None)
 
 
 class Zone:

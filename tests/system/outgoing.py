@@ -35,13 +35,8 @@ class Ended(NamedTuple):
         return told
 
 
-def netlab(
-    command: str, *arguments: str, stdin: str = "", own_session: bool = False, **environ: str
-) -> Ended:
-    """Run a command of netlab to its end.
-
-    :param own_session: without a terminal, whoever runs the tests.
-    """
+def netlab(command: str, *arguments: str, stdin: str = "", **environ: str) -> Ended:
+    """Run a command of netlab to its end, without a terminal."""
     ran = subprocess.run(
         [str(NETLAB), command, *arguments],
         input=stdin,
@@ -49,7 +44,7 @@ def netlab(
         encoding="utf-8",
         timeout=PATIENCE_S,
         env={**os.environ, **environ},
-        start_new_session=own_session,
+        start_new_session=True,
     )
     assert "Traceback" not in ran.stderr
     return Ended(ran.returncode, ran.stdout, ran.stderr)

@@ -26,6 +26,6 @@ def test_each_command_waits_for_enter() -> None:
 def test_no_terminal_no_steps() -> None:
     """Where nobody can press Enter the command says so, and nothing is sent."""
     with aiosmtpd() as (port, kept):
-        ended = netlab("mail", "--server", f"127.0.0.1:{port}", *PLAIN, "--step", own_session=True)
+        ended = netlab("mail", "--server", f"127.0.0.1:{port}", *PLAIN, "--step")
     assert (ended.status, "wants a terminal" in ended.err) == (78, True), ended
     assert kept.envelopes == []
