@@ -17,10 +17,13 @@ from base64 import b64decode, b64encode
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
+from scramp import ScramException, ScramMechanism
+
 _HELLO = """\
 VERSION\t1\t1
 MECH\tPLAIN\tplaintext
 MECH\tLOGIN\tplaintext
+MECH\tSCRAM-SHA-256\tmutual-auth
 MECH\tCRAM-MD5\tdictionary\tactive
 SPID\t1
 CUID\t1
@@ -37,6 +40,8 @@ def _exchange(mechanism: str, response: bytes, user: bytes, password: bytes) -> 
     if mechanism == "PLAIN":
         _, name, secret = (response or (yield b"")).split(b"\0")
         return name, (name, secret) == (user, password)
+    if mechanism == "SCRAM-SHA-256":
+        return (yield from _scram(response, user, password))
     if mechanism == "LOGIN":
         name = yield b"Username:"
         secret = yield b"Password:"
@@ -44,6 +49,21 @@ def _exchange(mechanism: str, response: bytes, user: bytes, password: bytes) -> 
     name, _, digest = (yield _CHALLENGE).rpartition(b" ")
     right = hmac.new(password, _CHALLENGE, hashlib.md5).hexdigest().encode()
     return name, (name, digest) == (user, right)
+
+
+def _scram(response: bytes, user: bytes, password: bytes) -> Exchange:
+    """The server's side of RFC 7677, by scramp."""
+    scram = ScramMechanism("SCRAM-SHA-256")
+    known = scram.make_auth_info(password.decode(), iteration_count=4096)
+    server = scram.make_server({user.decode(): known}.__getitem__)
+    server.set_client_first((response or (yield b"")).decode())
+    final = yield server.get_server_first().encode()
+    try:
+        server.set_client_final(final.decode())
+    except ScramException:
+        return user, False
+    yield server.get_server_final().encode()
+    return user, True
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def submission(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Submission]
             yield Submission(port, authority.file, log)
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"])
 def test_who_logs_in_sends(submission: Submission, mechanism: str) -> None:
     """STARTTLS, the mechanism, and the mail is in Postfix's queue."""
     ended = submission.mail(USER, "--user", USER, "--auth", mechanism)
@@ -125,7 +125,7 @@ def test_a_spoofed_sender_gets_553(submission: Submission, pipelining: str) -> N
 def test_a_wrong_password_and_none(submission: Submission) -> None:
     """535 for every mechanism is 77; without a login there is no relaying."""
     wrong = submission.mail(USER, "--user", USER, password="wrong-horse")
-    assert (wrong.status, wrong.json["cause"].count("535")) == (77, 3), wrong
+    assert (wrong.status, wrong.json["cause"].count("535")) == (77, 4), wrong
     assert "wrong-horse" not in wrong.out + wrong.err
     nobody = submission.mail("mia@lab.example")
     assert (nobody.status, nobody.json["recipients"][0]["code"]) == (67, 554), nobody
