@@ -9,6 +9,7 @@ What it writes is roff for the macros of man(7).
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import textwrap
 
@@ -20,11 +21,14 @@ from netlabsvc.cli.main import main
 _ESCAPES = str.maketrans(
     {"\\": r"\e", "-": r"\-", "'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "~": r"\(ti"}
 )
+# roff itself reads Latin-1; other characters have names (groff_char(7)).
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 def escaped(text: str) -> str:
     """A text whose characters roff shows as they are, also at the begin of a line."""
     text = text.translate(_ESCAPES)
+    text = _BEYOND_ASCII.sub(lambda match: rf"\[u{ord(match[0]):04X}]", text)
     return rf"\&{text}" if text.startswith(".") else text
 
 

@@ -96,6 +96,7 @@ SECTIONS: dict[str, type] = {
     "udp.irtt": netlabsvc.udp.settings.Irtt,
     "web": netlabsvc.web.settings.Settings,
     "mail.sandbox": netlabsvc.mail.settings.Sandbox,
+    "mail.queue": netlabsvc.mail.settings.Queue,
 }
 KEYS: dict[str, Key] = {k.path: k for s, kind in SECTIONS.items() for k in keys_of(s, kind)}
 
@@ -129,6 +130,7 @@ class Config:
     irtt: netlabsvc.udp.settings.Irtt
     web: netlabsvc.web.settings.Settings
     sandbox: netlabsvc.mail.settings.Sandbox
+    queue: netlabsvc.mail.settings.Queue
 
     @classmethod
     def of(cls, settings: Mapping[str, Setting]) -> Config:

@@ -101,12 +101,14 @@ class Route:
     """One thing that an operator can do.
 
     :ivar path: with names in braces: ``/v1/chat/bans/{address}``.
+    :ivar body_bytes: what a request's body may have at most.
     """
 
     method: str
     path: str
     function: Callable[..., Any]
     help: str
+    body_bytes: int = 64 * 1024
 
     @cached_property
     def arguments(self) -> dict[str, Argument]:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from os import fsdecode
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 from twisted.internet.task import LoopingCall
@@ -29,12 +30,17 @@ import netlabsvc.daemon
 import netlabsvc.mail.answers
 import netlabsvc.mail.arrivals
 import netlabsvc.mail.certificate
+import netlabsvc.mail.destination
 import netlabsvc.mail.inbox
 import netlabsvc.mail.logins
 import netlabsvc.mail.operating
+import netlabsvc.mail.queue
+import netlabsvc.mail.queue_operating
+import netlabsvc.mail.reporter
 import netlabsvc.mail.sandbox
 import netlabsvc.mail.schema
 import netlabsvc.mail.settings
+import netlabsvc.mail.spool
 import netlabsvc.mail.store
 import netlabsvc.udp.operating
 import netlabsvc.udp.port
@@ -251,8 +257,43 @@ def _mail(lab: Lab, state_dir: Path) -> None:
     lab.listen("mail.sandbox", sandbox)
     lab.listen("mail.sandbox", sandbox.inside_tls(), "tls_")
     lab.routes += netlabsvc.mail.operating.Operating(sandbox, state_dir, in_thread).routes()
+    _queue(lab, store, state_dir, in_thread)
     if lab.config.sandbox.inbox != "off":
         _inbox(lab, store, state_dir, in_thread)
+
+
+def _queue(
+    lab: Lab, store: netlabsvc.mail.store.Store, state_dir: Path, in_thread: Callable[..., Any]
+) -> None:
+    """The queue of outgoing mail; what is in it from before goes on when the reactor runs."""
+    random, reactor = SystemRandom(), lab.reactor
+
+    def destination(settings: netlabsvc.mail.settings.Queue) -> Any:
+        return netlabsvc.mail.destination.Destination(settings, lab.directory, reactor, random)
+
+    try:
+        spool = netlabsvc.mail.spool.Spool(state_dir, in_thread)
+        reporter = netlabsvc.mail.reporter.Reporter(store, reactor, socket.gethostname())
+        way = destination(lab.config.queue)
+        queue = netlabsvc.mail.queue.Queue(way, spool, reporter, reactor, random)
+    except netlabsvc.mail.spool.SpoolError as error:
+        raise StartError(f"mail: {error}") from None
+    except netlabsvc.mail.destination.Unusable as error:
+        raise StartError(f"mail: [mail.queue] {error.key}: {error}") from None
+
+    def prepare(settings: netlabsvc.mail.settings.Queue) -> Callable[[], None]:
+        try:
+            return partial(queue.redirect, destination(settings))
+        except netlabsvc.mail.destination.Unusable as error:
+            raise Unfit(f"mail.queue.{error.key}", str(error)) from None
+
+    lab.live.follow("mail.queue", prepare)
+    lab.close_at_end(spool.close)
+    lab.drain_at_end(queue)
+    lab.health.sources.append(queue.metrics)
+    operating = netlabsvc.mail.queue_operating.QueueOperating(queue, spool, reactor, random)
+    lab.routes += operating.routes()
+    reactor.callWhenRunning(queue.start)
 
 
 def _inbox(

@@ -51,6 +51,7 @@ GROUND = {
         *("cage", "claims", "codes", "labels", "languages", "lint", "markup", "meanings"),
         *("pages", "parts", "phrases", "report", "views", "visitors"),
         *("capabilities", "headers", "credentials", "mechanisms", "plan", "transaction"),
+        *("bounce", "schedule"),
     },
     "control": {"actions", "console", "events", "orders", "router", "tables", "unread"},
 }
@@ -70,6 +71,7 @@ FIRST = {
         *("answers", "arrivals", "certificate", "client", "inbox", "logins", "mailbox"),
         *("operating", "queue", "sandbox", "schema", "speech", "stock", "store"),
         *("courier", "exchangers", "opening", "speaking", "tls", "turns"),
+        *("book", "destination", "lane", "queue_operating", "reporter", "spool"),
     },
     "control": {"api", "client", "socket", "stream", "witness"},
 }

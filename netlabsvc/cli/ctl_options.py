@@ -69,7 +69,7 @@ def _members(ctx: click.Context, _param: click.Parameter, begun: str) -> list[st
 def send(ctx: click.Context, method: str, path: str) -> Any:
     """An answer for the completion of a shell, which must neither fail nor wait."""
     with suppress(Refused, Unreachable):
-        return Control(_paths(ctx), timeout_s=1.0).ask(method, path)
+        return Control(control_paths(ctx), timeout_s=1.0).ask(method, path)
     return None
 
 
@@ -80,7 +80,7 @@ def ask(what: str | Callable[[Control], Any], path: str = "", **arguments: objec
     """
     ctx = click.get_current_context()
     try:
-        control = Control(_paths(ctx))
+        control = Control(control_paths(ctx))
         return what(control) if callable(what) else control.ask(what, path, arguments)
     except Unreachable as error:
         fail(str(error), UNREACHABLE)
@@ -99,7 +99,8 @@ def show(answer: Any, lines: Callable[[Any], Iterable[str]]) -> None:
             click.echo(line)
 
 
-def _paths(ctx: click.Context) -> list[str]:
+def control_paths(ctx: click.Context) -> list[str]:
+    """Where to look for the daemon's socket: as --control says, else where daemons have it."""
     given = ctx.meta.get("control")
     return [given] if given else control_sockets(os.environ)
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import click
 
+from netlabsvc.cli.ctl_options import control_option
 from netlabsvc.cli.mail_message import Content, copies
+from netlabsvc.cli.mail_queue import hand_over
 from netlabsvc.cli.mail_server import SANDBOX, STATUS, Command, Failure, Server, server_options
 from netlabsvc.cli.mail_show import Dialogue, Enter, Explain, report, report_load
 from netlabsvc.cli.mail_trip import Exchange, by_exchangers, many, once
@@ -55,9 +57,12 @@ class Manner:
     count: int
     connections: int
     pipelining: bool | None
+    queue: bool
 
     def check(self, host: str, server: Server) -> None:
         """:raises click.UsageError: for what does not go together."""
+        if self.queue:
+            self._check_queue(server)
         if self.mx and not server.really:
             raise click.UsageError("--mx sends to the servers of others; it wants --really")
         if self.mx and (self.count > 1 or server.user):
@@ -68,6 +73,15 @@ class Manner:
             raise click.UsageError("--count goes neither with a stop nor with --step")
         if self.quit_after and self.drop_after:
             raise click.UsageError("--quit-after and --drop-after: one end is enough")
+
+    def _check_queue(self, server: Server) -> None:
+        """The daemon sends it, in its own way: nothing here can say how, or watch."""
+        if server.user or server.tls or server.server != SANDBOX:
+            text = "--queue: through which server it goes stands in [mail.queue] of the daemon"
+            raise click.UsageError(text)
+        watched = self.verbose or self.explain or self.step or self.transcript or self.stop
+        if watched or self.mx or self.count > 1:
+            raise click.UsageError("--queue: the daemon sends it; there is no dialogue to watch")
 
     @property
     def stop(self) -> Stop | None:
@@ -122,6 +136,8 @@ _file = click.Path(dir_okay=False, path_type=Path)
 @click.option("--mx", is_flag=True, help="To the servers of the recipients' domains.")
 @click.option("--mx-port", default=25, type=click.IntRange(1, 65535), help="Their port: 25.")
 @click.option("--resolver", metavar="HOST[:PORT]", help="Which DNS server --mx asks.")
+@click.option("--queue", is_flag=True, help="Leave it to the daemon, which tries until it arrives.")
+@control_option
 @click.option("-v", "--verbose", is_flag=True, help="Show the dialogue on stderr.")
 @click.option("--explain", is_flag=True, help="Show it, and what each line means.")
 @click.option("--lang", type=click.Choice(["en", "zh"]), default="en", help="Of --explain.")
@@ -150,6 +166,7 @@ def command(server: Server, **options: Any) -> None:
       netlab mail --server mail.example.org --user ada@example.org \\
           --from ada@example.org --to bob@example.org < text
       netlab mail --from ada@lab --to bob@lab --body x --count 2000 --connections 4
+      netlab mail --from ada@lab --to bob@example.org --body hello --queue
     """
     content = Content(**{one.name: options.pop(one.name) for one in fields(Content)})
     manner = Manner(**options)
@@ -158,13 +175,16 @@ def command(server: Server, **options: Any) -> None:
     try:
         server.mode(host)
         plan = None
-        if not manner.mx:
+        if not (manner.mx or manner.queue):
             plan = server.plan(host, stop=manner.stop, pipelining=manner.together)
         mail = content.outgoing()
-        if not manner.mx:
+        if not (manner.mx or manner.queue):
             server.check_senders(host, content.senders(mail))
     except (AddressError, MessageError) as error:
         raise Failure(Ending.BAD_DATA, str(error)) from None
+    if manner.queue:
+        hand_over(mail, as_json=manner.as_json)
+        return
     run(partial(_send, server=server, manner=manner, mail=mail, plan=plan))
 
 

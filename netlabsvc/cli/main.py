@@ -17,6 +17,7 @@ COMMANDS = {
     "get": "Fetch a URL.",
     "mail": "Send a mail and watch the dialogue.",
     "sendmail": "Take the place of /usr/sbin/sendmail.",
+    "queue": "Look at the mail that waits to be delivered.",
     "inbox": "Look at the mail that the sandbox took.",
     "ctl": "Look at a running daemon, and tell it what to do.",
     "operator": "The console of a running daemon.",

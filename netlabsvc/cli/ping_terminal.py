@@ -3,7 +3,8 @@
     37/100  2 lost  rtt 0.213 ms  ▂▂▁▂×▃█▂▂
 
 One sign for each of the last probes, as high as its round trip between the shortest and the
-longest shown; × is one without a reply.
+longest shown; × is one without a reply. Where a terminal's encoding has no blocks, the signs are
+``_.-~=+*#`` and ``x``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TextIO
 
-from netlabsvc.udp.report import sparkline
+from netlabsvc.udp.report import ASCII, BLOCKS, sparkline
 
 #: The line is drawn anew no more often: more is seen by nobody, and costs time.
 PAUSE_S = 0.05
@@ -49,7 +50,7 @@ class Terminal(Pipe):
         super().__init__(stream)
         self._now_s = now_s
         self._rtts_ns: deque[int | None] = deque(maxlen=MOST_SIGNS)
-        self._draws = _shows(stream, sparkline([None, 0, 1], 3))
+        self._signs = BLOCKS if _shows(stream, BLOCKS) else ASCII
         self._text, self._lost, self._drawn_s = "", set[int](), -PAUSE_S
 
     def line(self, text: str) -> None:
@@ -74,7 +75,7 @@ class Terminal(Pipe):
         rtt = "" if rtt_ns is None else f"  rtt {rtt_ns / 1e6:.3f} ms"
         head = f"{seq}/{count}  {len(self._lost)} lost{rtt}  "
         columns = shutil.get_terminal_size().columns - 1
-        line = sparkline(list(self._rtts_ns), columns - len(head)) if self._draws else ""
+        line = sparkline(list(self._rtts_ns), columns - len(head), self._signs)
         return (head + line)[:columns]
 
     def close(self) -> None:

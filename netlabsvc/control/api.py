@@ -27,7 +27,6 @@ from netlabsvc.control.stream import Stream
 from netlabsvc.escape import json_text
 from netlabsvc.routes import Problem, Route, refusals
 
-MAX_BODY_BYTES = 64 * 1024
 #: How long a connection may be idle, or take for its request.
 IDLE_S = 60.0
 #: How long whoever asked may take to read an answer when the daemon ends.
@@ -61,7 +60,7 @@ class Call(Resource):
         found = self._router.find(request.method.decode("latin-1"), path)
         given: dict[str, object] = {**_query(query), **found.arguments}
         if found.route.has_body:
-            given.update(_body(request))
+            given.update(_body(request, found.route.body_bytes))
         last_id = request.getHeader(b"last-event-id")
         if last_id is not None and "last_event_id" in found.route.arguments:
             given["last_event_id"] = last_id.decode("latin-1")
@@ -100,7 +99,7 @@ class Request(server.Request):
 
     def handleContentChunk(self, data: bytes) -> None:
         assert self.content is not None
-        if self.content.tell() + len(data) > MAX_BODY_BYTES:
+        if self.content.tell() + len(data) > self.channel.site.body_bytes:
             self.too_long = True
         else:
             super().handleContentChunk(data)
@@ -132,7 +131,10 @@ class Api(server.Site):
     protocol = Channel  # type: ignore[assignment]
 
     def __init__(self, routes: Iterable[Route], reactor: IReactorTime) -> None:
+        routes = list(routes)
         self.router = Router(routes)
+        #: No request has more; many have to have less.
+        self.body_bytes = max((route.body_bytes for route in routes), default=0)
         self.connections: Connections[Channel] = Connections()
         self._reactor = reactor
         super().__init__(Call(self.router), timeout=IDLE_S, reactor=reactor)
@@ -185,12 +187,12 @@ def _query(text: str) -> dict[str, str]:
     return query
 
 
-def _body(request: Request) -> dict[str, object]:
+def _body(request: Request, most: int) -> dict[str, object]:
     """:raises Problem: when it is no JSON object."""
-    if request.too_long:
-        raise Problem(413, f"a body has at most {MAX_BODY_BYTES} bytes here")
     assert request.content is not None
-    data = request.content.read()
+    data = request.content.read(most + 1)
+    if request.too_long or len(data) > most:
+        raise Problem(413, f"a body has at most {most} bytes here")
     if not data.strip():
         return {}
     kind = (request.getHeader(b"content-type") or b"").partition(b";")[0].strip().lower()

@@ -104,10 +104,14 @@ def with_ascii_domain(text: str) -> str:
 
 
 def bare(text: str) -> str:
-    """The address in ``Name <address>``; a text without angle brackets is one already."""
-    if not text.endswith(">"):
+    """The address in ``Name <address>``; a text without angle brackets is one already.
+
+    A bracket without its other half stays where it is, for `mailbox` to refuse.
+    """
+    name, bracket, address = text.rpartition("<")
+    if not bracket or not address.endswith(">") or name.endswith("<"):
         return text
-    return text[:-1].rpartition("<")[2]
+    return address[:-1]
 
 
 def split(text: str) -> list[str]:

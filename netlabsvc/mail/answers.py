@@ -16,6 +16,8 @@ from urllib.parse import quote
 import netlabsvc
 from netlabsvc.escape import json_text
 from netlabsvc.mail import cage, pages, views
+from netlabsvc.mail.labels import LABELS
+from netlabsvc.mail.languages import Both
 from netlabsvc.mail.mailbox import Entry, Mailbox
 from netlabsvc.mail.pages import Reader, Row
 from netlabsvc.mail.parts import Parts, taken_apart
@@ -34,7 +36,15 @@ DATA_POLICY = b"default-src 'none'; sandbox; frame-ancestors 'none'"
 #: Mails on a page of the list.
 ROWS = 50
 MAX_LIMIT = 1000
-_ASSETS = {"style.css": b"text/css; charset=utf-8", "live.js": b"text/javascript; charset=utf-8"}
+ASSETS = {"style.css": b"text/css; charset=utf-8", "live.js": b"text/javascript; charset=utf-8"}
+
+
+_NO_VIEW = Both("This mail has no such view.", "这封邮件没有这种视图。")
+_NO_PART = Both("This mail has no such part.", "这封邮件没有这个部分。")
+_NO_MAIL = Both(
+    "There is no such mail: deleted, or gone to make room.",
+    "没有这封邮件：已被删除，或因空间不足被清理。",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +66,9 @@ class Wrong(Exception):
     """Why there is no such answer: a status, and in a sentence what would be right."""
 
     def __init__(
-        self, status: HTTPStatus, why: str, headers: tuple[tuple[bytes, bytes], ...] = ()
+        self, status: HTTPStatus, why: Both, headers: tuple[tuple[bytes, bytes], ...] = ()
     ) -> None:
-        super().__init__(why)
+        super().__init__(why.en)
         self.status = status
         self.why = why
         self.headers = headers
@@ -72,30 +82,36 @@ class Answers:
         self._directory = directory
         self._smtp = smtp
         data = Path(netlabsvc.__file__).parent / "data" / "inbox"
-        self._assets = {name: (data / name).read_bytes() for name in _ASSETS}
+        self._assets = {name: (data / name).read_bytes() for name in ASSETS}
         digest = hashlib.sha256(b"".join(self._assets.values())).hexdigest()
         self._version = digest[:12]
         script = hashlib.sha384(self._assets["live.js"]).digest()
         self._integrity = f"sha384-{b64encode(script).decode()}"
 
     def reader(
-        self, path: str, query: tuple[tuple[str, str], ...], lang: str, chosen: bool, token: str
+        self,
+        base: str,
+        path: str,
+        query: tuple[tuple[str, str], ...],
+        lang: str,
+        chosen: bool,
+        token: str,
     ) -> Reader:
-        return Reader(path, query, lang, chosen, token, self._version, self._integrity)
+        return Reader(base, path, query, lang, chosen, token, self._version, self._integrity)
 
     def wrong(self, reader: Reader, wrong: Wrong, *, api: bool) -> Answer:
         """The page of a mistake, or its JSON."""
         status, headers = wrong.status, wrong.headers
         if api:
-            text = {"status": int(status), "detail": wrong.why}
+            text = {"status": int(status), "detail": wrong.why.en}
             return Answer(_json(text), JSON, status, DATA_POLICY, headers)
-        body = pages.error(reader, status, status.phrase, wrong.why)
+        body = pages.error(reader, status, status.phrase, wrong.why.text(reader.lang))
         return Answer(body, status=status, headers=headers)
 
     def asset(self, name: str) -> Answer:
         """The style sheet or the script; its address changes with it."""
         keep = ((b"Cache-Control", b"max-age=31536000, immutable"),)
-        return Answer(self._assets[name], _ASSETS[name], policy=DATA_POLICY, headers=keep)
+        return Answer(self._assets[name], ASSETS[name], policy=DATA_POLICY, headers=keep)
 
     # Pages
 
@@ -122,36 +138,36 @@ class Answers:
         def make() -> Answer:
             mail = self._mail(mail_id)
             if view and view not in views.views(mail):
-                raise Wrong(HTTPStatus.NOT_FOUND, "This mail has no such view.")
+                raise Wrong(HTTPStatus.NOT_FOUND, _NO_VIEW)
             return Answer(views.view_page(reader, mail, view))
 
         return self._page(reader, make)
 
-    def cage(self, mail_id: int) -> Answer:
+    def cage(self, reader: Reader, mail_id: int) -> Answer:
         """The HTML of a mail, under a policy that lets it do nothing."""
 
         def make() -> Answer:
             parts = self._parts(mail_id)
             if parts.html is None:
-                raise Wrong(HTTPStatus.NOT_FOUND, "This mail has no HTML.")
+                raise Wrong(HTTPStatus.NOT_FOUND, LABELS["no html"])
             return Answer(cage.document(parts), policy=cage.POLICY)
 
-        return self._page(Reader(), make)
+        return self._page(reader, make)
 
-    def source(self, mail_id: int) -> Answer:
+    def source(self, reader: Reader, mail_id: int) -> Answer:
         """The bytes as they were received."""
-        return self._page(Reader(), lambda: _download(self._source(mail_id), f"mail-{mail_id}.eml"))
+        return self._page(reader, lambda: self._eml(mail_id))
 
-    def part(self, mail_id: int, place: int) -> Answer:
+    def part(self, reader: Reader, mail_id: int, place: int) -> Answer:
         """A part as a download, whatever it claims to be."""
 
         def make() -> Answer:
             leaves = self._parts(mail_id).leaves
             if place >= len(leaves):
-                raise Wrong(HTTPStatus.NOT_FOUND, "This mail has no such part.")
+                raise Wrong(HTTPStatus.NOT_FOUND, _NO_PART)
             return _download(leaves[place].data, leaves[place].file_name)
 
-        return self._page(Reader(), make)
+        return self._page(reader, make)
 
     def delete(self, reader: Reader, mail_ids: list[int]) -> Answer:
         """Take mails out, and go back to the list."""
@@ -185,6 +201,10 @@ class Answers:
 
         return self._api(make)
 
+    def source_json(self, mail_id: int) -> Answer:
+        """The bytes as they were received; a mistake is told in JSON."""
+        return self._api(lambda: self._eml(mail_id))
+
     def delete_json(self, mail_id: int) -> Answer:
         """Take a mail out."""
 
@@ -217,6 +237,9 @@ class Answers:
         with Mailbox(self._directory) as mailbox:
             return mailbox.source(mail_id)
 
+    def _eml(self, mail_id: int) -> Answer:
+        return _download(self._source(mail_id), f"mail-{mail_id}.eml")
+
     def _parts(self, mail_id: int) -> Parts:
         return taken_apart(self._source(mail_id))
 
@@ -242,10 +265,10 @@ def _made(make: Callable[[], Answer]) -> Answer:
     try:
         return make()
     except KeyError:
-        why = "There is no such mail: deleted, or gone to make room."
-        raise Wrong(HTTPStatus.NOT_FOUND, why) from None
+        raise Wrong(HTTPStatus.NOT_FOUND, _NO_MAIL) from None
     except (StoreError, FileNotFoundError) as error:
-        raise Wrong(HTTPStatus.SERVICE_UNAVAILABLE, f"The store cannot be read: {error}") from None
+        why = Both(f"The store cannot be read: {error}", f"无法读取邮件存储：{error}")
+        raise Wrong(HTTPStatus.SERVICE_UNAVAILABLE, why) from None
 
 
 def _row(entry: Entry) -> Row:
@@ -266,7 +289,10 @@ def _count(query: Mapping[str, str], name: str, default: int, most: int) -> int:
     """:raises Wrong: when it is no number, or too large."""
     text = query.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) <= most):
-        raise Wrong(HTTPStatus.BAD_REQUEST, f"{name} is a whole number, at most {most}.")
+        why = Both(
+            f"{name} is a whole number, at most {most}.", f"{name} 应为不超过 {most} 的整数。"
+        )
+        raise Wrong(HTTPStatus.BAD_REQUEST, why)
     return int(text)
 
 

@@ -122,5 +122,9 @@ def _differs(values: tuple[str, ...], envelope: str | None) -> bool:
 
 
 def addresses(values: tuple[str, ...]) -> set[str]:
-    """The bare addresses in header values, in lower case."""
-    return {address.casefold() for _, address in getaddresses(list(values)) if address}
+    """The bare addresses in header values, in lower case; none where they are past reading."""
+    try:
+        found = getaddresses(list(values))
+    except (RecursionError, ValueError, IndexError):  # thousands of comments within comments
+        return set()
+    return {address.casefold() for _, address in found if address}

@@ -141,10 +141,13 @@ def too_large(max_size: int) -> Refused:
 
 
 def _path(command: str, argument: str) -> tuple[str, list[str]]:
-    keyword, _, rest = argument.partition(":")
+    keyword, colon, rest = argument.partition(":")
     match = _PATH.fullmatch(rest)
     if keyword.upper() != command[5:] or not match:
-        raise Refused(501, "5.5.4", f"write {command}:<name@domain>, with the angle brackets")
+        what = "angle brackets" if colon else "colon"
+        if "<" in rest.partition(">")[0] and ">" in rest:
+            what = "nothing but a blank and parameters behind the angle brackets"
+        raise Refused(501, "5.5.4", f"write {command}:<name@domain>, with the {what}")
     path, words = match.groups()
     return path, (words or "").split()
 

@@ -8,12 +8,18 @@ from __future__ import annotations
 from random import Random, SystemRandom
 from typing import Any
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import connectProtocol, wrapClientTLS
-from twisted.internet.error import ConnectError, DNSLookupError, TimeoutError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    DNSLookupError,
+    TimeoutError,
+)
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from netlabsvc.mail.client import Client
-from netlabsvc.mail.delivery import Ending, Outgoing, Result, Stage
+from netlabsvc.mail.delivery import Ending, Outgoing, Progress, Result, Stage
 from netlabsvc.mail.plan import Plan, TlsMode
 from netlabsvc.mail.speaking import Pause, Watch
 
@@ -45,6 +51,8 @@ class Courier:
         self._random = random or SystemRandom()
         self._show_secrets = show_secrets
         self._client: Client | None = None
+        self._connecting: Deferred[Any] | None = None
+        self._cut = ""
 
     async def send(self, outgoing: Outgoing) -> Result:
         """Send a mail, connecting first where there is no connection; it never fails otherwise.
@@ -58,13 +66,15 @@ class Courier:
                 result = await self._begin(outgoing)
             else:
                 result = await self._client.send(outgoing)
+            if result is None and self._cut:
+                result = Progress(outgoing).cannot(Ending.TRY_LATER, self._cut)
         return result
 
     async def _begin(self, outgoing: Outgoing) -> Result | None:
         """Connect, with the mail that is first."""
         self._client = client = self._new_client()
         result, deadlines = client.send(outgoing), self._plan.deadlines
-        connecting = connectProtocol(self._endpoint, client)
+        self._connecting = connecting = connectProtocol(self._endpoint, client)
         connect_s = min(deadlines.connect_s, deadlines.total_s)
         connecting.addTimeout(connect_s, self._reactor, _too_slow)
         try:
@@ -75,7 +85,23 @@ class Courier:
         except ConnectError as error:
             cause = f"cannot connect: {error}".removesuffix(".")
             client.broken(Ending.UNAVAILABLE, cause)
+        except (CancelledError, ConnectingCancelledError):
+            pass  # by `cut`, which has said how it ended
         return await result
+
+    @property
+    def connected(self) -> bool:
+        """Whether the next mail goes over a connection that is there already."""
+        client = self._client
+        return client is not None and bool(client.connected) and client.usable
+
+    def cut(self, why: str) -> None:
+        """End the connection now; the mails on their way get their results at once."""
+        self._cut = why
+        if self._client is not None:
+            self._client.broken(Ending.TRY_LATER, why)
+        if self._connecting is not None:
+            self._connecting.cancel()
 
     async def close(self) -> None:
         """Say goodbye; at once when there is no connection."""

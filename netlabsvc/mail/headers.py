@@ -8,7 +8,7 @@ empty line ends them. The `email` package would write the whole message anew.
 from __future__ import annotations
 
 import re
-from email.errors import HeaderParseError, MessageDefect
+from email.errors import HeaderParseError, InvalidHeaderDefect, MessageDefect
 from email.policy import SMTPUTF8
 
 from netlabsvc.mail.message import MessageError
@@ -85,6 +85,7 @@ def _addresses(name: str, value: str) -> list[str]:
     except (ValueError, IndexError, AttributeError, TypeError, HeaderParseError, MessageDefect):
         # email has no list of what it raises for what is no address.
         raise MessageError(f"{name}: {value!r} is no list of addresses") from None
-    if not found and defects:
-        raise MessageError(f"{name}: {value!r} is no list of addresses")
+    # What email repairs would go to another mailbox than the one that was written.
+    if any(isinstance(defect, InvalidHeaderDefect) for defect in defects):
+        raise MessageError(f"{name}: {value!r} is no list of addresses (name@domain, with commas)")
     return [address for address in found if address]

@@ -15,11 +15,11 @@ ours (visitors.py). Reading and rendering happen in a thread, a few at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, DeferredSemaphore
@@ -28,9 +28,9 @@ from twisted.web.error import UnsupportedMethod
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from netlabsvc.mail.answers import JSON, Answer, Answers, Wrong
+from netlabsvc.mail.answers import ASSETS, JSON, Answer, Answers, Wrong
 from netlabsvc.mail.arrivals import Arrivals
-from netlabsvc.mail.languages import LANGUAGES
+from netlabsvc.mail.languages import LANGUAGES, Both
 from netlabsvc.mail.mailbox import Entry
 from netlabsvc.mail.pages import Reader
 from netlabsvc.mail.settings import Sandbox
@@ -44,13 +44,25 @@ _ALWAYS = (
     (b"X-Content-Type-Options", b"nosniff"),
     (b"Cross-Origin-Resource-Policy", b"same-origin"),
 )
-_CLOSED = 'only this machine may read the inbox; inbox = "all" in [mail.sandbox] opens it'
-_NAME = (
-    "This machine is not known by the name in Host. Use its address, or add the name to "
-    "inbox_hosts in [mail.sandbox]."
+_CLOSED = Both(
+    'Only this machine may read the inbox; inbox = "all" in [mail.sandbox] opens it.',
+    '只有本机可以查看收件箱；在 [mail.sandbox] 中设置 inbox = "all" 即可开放。',
 )
-_STRANGE = "This was asked by a page that is not the inbox's. Reload the page, and try again."
-_FULL = "Too many pages listen already."
+_NAME = Both(
+    "This machine is not known by the name in Host. Use its address, or add the name to "
+    "inbox_hosts in [mail.sandbox].",
+    "地址栏中的主机名不是本机已知的名字。请改用 IP 地址访问，或把这个名字加入 [mail.sandbox] 的 "
+    "inbox_hosts。",
+)
+_STRANGE = Both(
+    "This was asked by a page that is not the inbox's. Reload the page, and try again.",
+    "这个请求不是由收件箱的页面发出的。请刷新页面后再试。",
+)
+_FULL = Both("Too many pages listen already.", "正在监听的页面已经太多。")
+_NOTHING = Both("There is nothing here.", "这里什么也没有。")
+
+#: Whoever is turned away gets a page in which style sheet and script work.
+_FOR_ALL = [[name] for name in ASSETS]
 
 InThread = Callable[[Callable[[], Any]], Deferred[Any]]
 
@@ -94,7 +106,8 @@ class Inbox(Resource):
         segments = [part.decode("utf-8", "replace") for part in request.postpath or ()]
         reader = self._reader(request)
         try:
-            self._admit(request)
+            if segments not in _FOR_ALL:
+                self._admit(request)
             if segments == ["api", "events"]:
                 return self._listen(request)
             make = self._maker(request, reader, segments)
@@ -143,8 +156,9 @@ class Inbox(Resource):
         chosen = query.get("lang") in LANGUAGES
         wanted = (_header(request, b"Accept-Language") or "").casefold()
         lang = query["lang"] if chosen else "zh" if wanted.startswith("zh") else "en"
-        path = request.path.decode("ascii", "replace")
-        return self._answers.reader(path, tuple(query.items()), lang, chosen, self._secret)
+        base, place = _joined(request.prepath), _joined(request.postpath or ())
+        path = base if request.method == b"POST" else base + place
+        return self._answers.reader(base, path, tuple(query.items()), lang, chosen, self._secret)
 
     # What is asked
 
@@ -158,7 +172,7 @@ class Inbox(Resource):
         match segments:
             case [] | [""]:
                 makers = {b"GET": partial(answers.mails, reader, query)}
-            case ["style.css" | "live.js" as name]:
+            case [name] if name in ASSETS:
                 makers = {b"GET": partial(answers.asset, name)}
             case ["delete"]:
                 makers = {b"POST": partial(answers.delete, reader, self._form(request))}
@@ -170,17 +184,19 @@ class Inbox(Resource):
                 if request.method == b"DELETE":
                     self._check_page(request)
                 makers[b"DELETE"] = partial(answers.delete_json, mail_id)
-            case ["api", "mails", number, "source"] | [number, "raw"]:
-                makers = {b"GET": partial(answers.source, _number(number))}
+            case ["api", "mails", number, "source"]:
+                makers = {b"GET": partial(answers.source_json, _number(number))}
+            case [number, "raw"]:
+                makers = {b"GET": partial(answers.source, reader, _number(number))}
             case [number, "body.html"]:
-                makers = {b"GET": partial(answers.cage, _number(number))}
+                makers = {b"GET": partial(answers.cage, reader, _number(number))}
             case [number, "part", place]:
-                makers = {b"GET": partial(answers.part, _number(number), _number(place))}
+                makers = {b"GET": partial(answers.part, reader, _number(number), _number(place))}
             case [number] | [number, _]:
                 view = segments[1] if len(segments) == 2 else ""
                 makers = {b"GET": partial(answers.view, reader, _number(number), view)}
             case _:
-                raise Wrong(HTTPStatus.NOT_FOUND, "There is nothing here.")
+                raise Wrong(HTTPStatus.NOT_FOUND, _NOTHING)
         return makers[_method(request, makers)]
 
     def _form(self, request: Any) -> list[int]:
@@ -237,6 +253,11 @@ def _method(request: Any, makers: Mapping[bytes, object]) -> bytes:
     return method
 
 
+def _joined(names: Iterable[bytes]) -> str:
+    """Names as a path that begins with one slash: two would name another host."""
+    return "".join(f"/{quote(name, safe='')}" for name in names if name)
+
+
 def _header(request: Any, name: bytes) -> str | None:
     value = request.getHeader(name)
     return None if value is None else value.decode("latin-1")
@@ -253,5 +274,5 @@ def _query(request: Any) -> dict[str, str]:
 def _number(text: str) -> int:
     """:raises Wrong: there is no mail of that number."""
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise Wrong(HTTPStatus.NOT_FOUND, "There is nothing here.")
+        raise Wrong(HTTPStatus.NOT_FOUND, _NOTHING)
     return int(text)

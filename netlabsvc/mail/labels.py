@@ -39,10 +39,10 @@ LABELS: dict[str, Both] = {
     "html": Both("HTML", "HTML"),
     "headers": Both("Headers", "邮件头"),
     "source": Both("Source", "源码"),
-    "parts": Both("Parts", "各部分"),
+    "parts": Both("Attachments", "附件"),
     "dialogue": Both("Dialogue", "会话"),
     "claims": Both("Who says who", "谁自称是谁"),
-    "lint": Both("Wire check", "线路检查"),
+    "lint": Both("Wire check", "格式检查"),
     "back": Both("All mail", "全部邮件"),
     "views": Both("Views of this mail", "邮件的各种视图"),
     "no text": Both("This mail has no plain text.", "这封邮件没有纯文本。"),
@@ -72,19 +72,21 @@ LABELS: dict[str, Both] = {
     "dialogue lead": Both(
         "Every line of the session up to the reply that decided, with the seconds since the "
         "connection was made. Secrets are taken out.",
-        "从连接建立到作出决定的应答为止的每一行，左边是经过的秒数。密码等已隐去。",
+        "会话的每一行，直到决定结果的那条应答；左列是连接建立后经过的秒数。密码等内容已隐去。",
     ),
     "claims lead": Both(
         "A mail names its sender in many places, and nothing makes them agree.",
-        "一封邮件在许多地方写有发件人，而没有什么保证它们一致。",
+        "一封邮件会在多处写明发件人，但没有任何机制保证它们一致。",
     ),
     "layer": Both("Layer", "层次"),
     "says": Both("Says", "内容"),
     "worth": Both("What that is worth", "可信程度"),
     "differs": Both("not the sender of MAIL FROM", "与 MAIL FROM 不同"),
-    "says nothing": Both("says nothing", "没有"),
-    "decided": Both("What decided", "由什么决定"),
-    "personality": Both("Personality", "服务器角色"),
+    "says nothing": Both("says nothing", "未提供"),
+    "no TLS": Both("no: in clear text", "无：明文传输"),
+    "no AUTH": Both("nobody logged in", "未登录"),
+    "decided": Both("What decided", "判定依据"),
+    "personality": Both("Personality", "行为模式"),
     "rule": Both("Rule", "规则"),
     "reply": Both("Reply", "应答"),
     "recipients": Both("Recipients", "收件人"),
@@ -97,7 +99,7 @@ VERDICTS: dict[Verdict, Both] = {
     Verdict.KEPT: Both("kept", "已收下"),
     Verdict.REFUSED: Both("refused", "被拒绝"),
     Verdict.DROPPED: Both("dropped", "被丢弃"),
-    Verdict.ABANDONED: Both("abandoned", "中断"),
+    Verdict.ABANDONED: Both("abandoned", "中途放弃"),
 }
 
 

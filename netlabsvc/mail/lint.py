@@ -176,5 +176,5 @@ def _headers(data: bytes) -> Iterator[Finding]:
 
 
 def _line(data: bytes, place: int) -> int:
-    """The number of the line, from 1, in which an octet stands."""
-    return data.count(b"\r\n", 0, place) + 1
+    """The number of the line, from 1, in which an octet stands, as an editor counts them."""
+    return data.count(b"\n", 0, place) + 1

@@ -42,6 +42,41 @@ COMMANDS: dict[str, Both] = {
         "客户端登录；AUTH 后面的词是登录方式。",
     ),
 }
+COMMANDS |= {
+    "BDAT": Both("A piece of the message, its bytes counted.", "邮件的一块，并注明字节数。"),
+    "ETRN": Both("Asks for the mail that waits here.", "请求发送在此等待的邮件。"),
+}
+#: How somebody logs in, by the mechanism behind AUTH.
+MECHANISMS: dict[str, Both] = {
+    "PLAIN": Both(
+        "PLAIN: name and password in one Base64 word, which anybody can decode.",
+        "PLAIN：用户名和密码合成一个 Base64 词，任何人都能解码。",
+    ),
+    "LOGIN": Both(
+        "LOGIN: name, then password, in Base64, which anybody can decode.",
+        "LOGIN：先用户名，后密码，均为 Base64，任何人都能解码。",
+    ),
+    "CRAM-MD5": Both(
+        "CRAM-MD5: answers a challenge, so that the password itself is not sent.",
+        "CRAM-MD5：对服务器的质询作答，密码本身不会发送。",
+    ),
+    "SCRAM-SHA-256": Both(
+        "SCRAM-SHA-256: both prove that they know the password, and nobody sends it.",
+        "SCRAM-SHA-256：双方各自证明知道密码，而密码从不发送。",
+    ),
+    "XOAUTH2": Both(
+        "XOAUTH2: a token takes the place of the password.", "XOAUTH2：用令牌代替密码。"
+    ),
+}
+#: What a 334 of AUTH LOGIN asks for.
+ASKED: dict[str, Both] = {
+    "VXNlcm5hbWU6": Both(
+        'It is "Username:" in Base64.', "这是 Base64 编码的 “Username:”（用户名）。"
+    ),
+    "UGFzc3dvcmQ6": Both(
+        'It is "Password:" in Base64.', "这是 Base64 编码的 “Password:”（密码）。"
+    ),
+}
 UNKNOWN = Both(
     "SMTP has no such command: a wrong word, or something that belongs into a message.",
     "SMTP 没有这个命令：写错了，或者本应出现在邮件内容里。",
@@ -76,12 +111,16 @@ EXTENSIONS: dict[str, Both] = {
         "AUTH: ways to log in.",
         "AUTH：支持的登录方式。",
     ),
+    "VRFY": Both("VRFY: one may ask whether a mailbox exists.", "VRFY：可以询问邮箱是否存在。"),
+    "ETRN": Both("ETRN: waiting mail can be asked for.", "ETRN：可以请求发送等待中的邮件。"),
     "DSN": Both("DSN: reports of delivery on request.", "DSN：可以要求投递报告。"),
     "CHUNKING": Both(
         "CHUNKING: messages may come in counted pieces (BDAT).",
         "CHUNKING：邮件可以分块发送（BDAT）。",
     ),
 }
+#: Those that MAIL may carry.
+OF_MAIL = ("SIZE", "8BITMIME", "SMTPUTF8")
 #: What may follow after a command was answered well.
 NEXT: dict[str, Both] = {
     "connect": Both("Now the client says hello.", "接下来客户端打招呼。"),
@@ -100,4 +139,22 @@ NEXT: dict[str, Both] = {
     "RSET": Both("A mail can begin anew with MAIL.", "可以重新用 MAIL 开始。"),
     "AUTH": Both("The client is logged in.", "客户端已登录。"),
     "QUIT": Both("The connection closes.", "连接关闭。"),
+}
+#: What follows where a command was refused.
+REFUSED: dict[str, Both] = {
+    "connect": Both(
+        "The server does not want to talk; all that is left is QUIT.",
+        "服务器不愿提供服务；客户端只能用 QUIT 离开。",
+    ),
+    "STARTTLS": Both("The connection stays in clear text.", "连接仍未加密。"),
+    "AUTH": Both("The client is not logged in.", "客户端没有登录。"),
+    "MAIL": Both("There is no sender yet.", "还没有发件人。"),
+    "RCPT": Both(
+        "This recipient gets nothing; those taken before still do.",
+        "这个收件人收不到这封邮件；之前已接受的收件人不受影响。",
+    ),
+    "DATA": Both("No message is taken.", "邮件没有被接收。"),
+    ".": Both(
+        "The message was not taken; the sender still has it.", "邮件未被接收，仍归发件方负责。"
+    ),
 }

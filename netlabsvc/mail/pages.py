@@ -17,8 +17,6 @@ from netlabsvc.mail.markup import Child, Markup, join, tag
 from netlabsvc.mail.record import Verdict
 from netlabsvc.times import rfc3339
 
-#: Where the site has the inbox.
-BASE = "/inbox"
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath "
     "d='M2 4h12v9H2zM2 4l6 5 6-5' stroke='%230b6b6b' stroke-width='1.8' fill='none' "
@@ -31,6 +29,8 @@ _NAMES = {"en": "English", "zh": "中文"}
 class Reader:
     """Who reads the page, and where.
 
+    :ivar base: where the inbox is: ``/inbox``, below the site's prefix.
+    :ivar path: of this page, to ask for it in another language.
     :ivar lang: ``en`` or ``zh``.
     :ivar chosen: the language stands in the address, and so in every link of the page.
     :ivar token: what makes a form ours.
@@ -38,7 +38,8 @@ class Reader:
     :ivar integrity: of the script (Subresource Integrity).
     """
 
-    path: str = BASE
+    base: str = "/inbox"
+    path: str = "/inbox"
     query: tuple[tuple[str, str], ...] = ()
     lang: str = "en"
     chosen: bool = False
@@ -54,7 +55,7 @@ class Reader:
         """An address below the inbox that keeps the language."""
         if self.chosen:
             query["lang"] = self.lang
-        return f"{BASE}{path}" + (f"?{urlencode(query)}" if query else "")
+        return f"{self.base}{path}" + (f"?{urlencode(query)}" if query else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def page(reader: Reader, title: str, *content: Child, live: bool = False) -> byt
     """A whole page."""
     script = tag(
         "script",
-        src=f"{BASE}/live.js?{reader.assets}",
+        src=f"{reader.base}/live.js?{reader.assets}",
         integrity=reader.integrity,
         defer=True,
     )
@@ -85,8 +86,8 @@ def page(reader: Reader, title: str, *content: Child, live: bool = False) -> byt
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("title", f"{title} · netlab"),
         tag("link", rel="icon", href=_ICON),
-        tag("link", rel="stylesheet", href=f"{BASE}/style.css?{reader.assets}"),
-        script if live else None,
+        tag("link", rel="stylesheet", href=f"{reader.base}/style.css?{reader.assets}"),
+        script,
     )
     body = tag(
         "body",
@@ -110,7 +111,7 @@ def _top(reader: Reader, live: bool) -> Markup:
     )
     return tag(
         "header",
-        tag("a", "netlab", href="/", class_="mark"),
+        tag("a", "netlab", href=reader.base.rpartition("/")[0] + "/", class_="mark"),
         tag("a", reader.say("inbox"), href=reader.link(""), class_="home"),
         lamp if live else None,
         tag("nav", _languages(reader), class_="languages", aria_label=reader.say("languages")),
@@ -194,7 +195,7 @@ def _search(reader: Reader, search: str) -> Markup:
         tag("a", reader.say("clear"), href=reader.link("")) if search else None,
         role="search",
         method="get",
-        action=BASE,
+        action=reader.base,
         class_="search",
     )
 
@@ -252,12 +253,13 @@ def _row(reader: Reader, row: Row) -> Markup:
 def _nothing(reader: Reader, search: str, smtp: str) -> Markup:
     if search:
         return tag("p", reader.say("none found"), class_="nothing")
-    send = f"echo Hi | netlab mail --from ada@lab --to bob@lab --subject Hello {smtp}".strip()
+    send = "echo Hi | netlab mail --from ada@lab --to bob@lab --subject Hello"
+    send += f" --server {smtp}" if smtp else ""
     return tag(
         "div",
         tag("p", reader.say("empty"), class_="big"),
         tag("p", reader.say("try")),
-        tag("pre", tag("code", send), tabindex="0"),
+        tag("pre", tag("code", send)),
         class_="nothing",
     )
 

@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.message import Message
+from itertools import islice
 
 from netlabsvc.mail import reading
+from netlabsvc.mail.languages import Both
 from netlabsvc.mail.text import shown, shown_line
 
 MAX_BYTES = 16 << 20
@@ -33,7 +35,16 @@ MAX_HEADER = 2048
 MAX_SHOWN = 1 << 20
 
 _NAME_CHARACTERS = re.compile(r"[^\w.()+ -]")
-_MULTIPART = re.compile(rb"(?im)^content-type[ \t]*:\s*multipart/")
+#: A CR alone ends a line as well: that is how the parser of the standard library reads.
+_LINE_END = re.compile(rb"\r\n?|\n")
+# The literal in front makes the search quick: re lets no other thread run meanwhile.
+_MULTIPART = re.compile(rb"\n(?i:content-type)[ \t]*+:\s*+(?i:multipart/)")
+_NO_MIME = Both(
+    "No MIME parser could take it apart: shown as it came.", "无法按 MIME 解析：按原样显示。"
+)
+_LONG = Both("It is too long: only its start is taken apart.", "邮件太长：只解析了开头部分。")
+_MANY = Both(f"Only the first {MAX_PARTS} parts are shown.", f"只显示前 {MAX_PARTS} 个部分。")
+_DEEP = Both(f"Only {MAX_DEPTH} levels are taken apart.", f"只解析 {MAX_DEPTH} 层嵌套。")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +81,13 @@ class Part:
 class Parts:
     """A whole message, taken apart.
 
-    :ivar cut: why not all of it is here, one sentence; "" when it is.
+    :ivar cut: why not all of it is here, one sentence; None when it is.
     """
 
     headers: tuple[tuple[str, str], ...] = ()
     leaves: tuple[Part, ...] = ()
     tree: tuple[tuple[int, str], ...] = ()
-    cut: str = field(default="")
+    cut: Both | None = None
 
     @property
     def text(self) -> str | None:
@@ -104,21 +115,34 @@ class Parts:
 def taken_apart(data: bytes) -> Parts:
     """The parts of a message, or the whole of it as one text where it cannot be taken apart."""
     start = _start(data)
-    if len(_MULTIPART.findall(start)) > MAX_MULTIPARTS:
-        return _whole(data, f"more than {MAX_MULTIPARTS} multiparts: shown as it came")
+    if multiparts(start) > MAX_MULTIPARTS:
+        return _whole(
+            data,
+            Both(
+                f"More than {MAX_MULTIPARTS} multiparts: shown as it came.",
+                f"multipart 超过 {MAX_MULTIPARTS} 个：按原样显示。",
+            ),
+        )
     try:
         return _Reader().read(reading.PARSER.parsebytes(start), len(start) < len(data))
     except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
         # email.parser has no list of what it raises for a hostile message.
-        return _whole(data, "no MIME parser could take it apart: shown as it came")
+        return _whole(data, _NO_MIME)
+
+
+def multiparts(data: bytes) -> int:
+    """How many multiparts a message may hold; each makes every line of it dearer to parse."""
+    return len(_MULTIPART.findall(b"\n" + data.replace(b"\r", b"\n")))
 
 
 def _start(data: bytes) -> bytes:
     """As much of a message as is parsed."""
     start = data[:MAX_BYTES]
-    if start.count(b"\n") <= MAX_LINES:
+    if start.count(b"\n") + start.count(b"\r") <= MAX_LINES:
         return start
-    return b"\n".join(start.split(b"\n", MAX_LINES)[:MAX_LINES])
+    ends = islice(_LINE_END.finditer(start), MAX_LINES - 1, None)
+    last = next(ends, None)
+    return start[: last.end()] if last else start
 
 
 class _Reader:
@@ -127,7 +151,7 @@ class _Reader:
     def __init__(self) -> None:
         self._leaves: list[Part] = []
         self._tree: list[tuple[int, str]] = []
-        self._cut = ""
+        self._cut: Both | None = None
 
     def read(self, message: Message, longer: bool) -> Parts:
         headers = tuple(
@@ -136,7 +160,7 @@ class _Reader:
         )
         self._walk(message)
         if longer:
-            self._cut = "it is too long: only its start is taken apart"
+            self._cut = _LONG
         return Parts(headers, tuple(self._leaves), tuple(self._tree), self._cut)
 
     def _walk(self, message: Message) -> None:
@@ -145,16 +169,18 @@ class _Reader:
         while waiting:
             depth, part = waiting.pop()
             if len(self._tree) >= MAX_PARTS:
-                self._cut = f"only the first {MAX_PARTS} parts are shown"
+                self._cut = _MANY
                 return
             self._tree.append((depth, shown_line(part.get_content_type())))
             children = part.get_payload() if part.is_multipart() else None
             if isinstance(children, list) and depth < MAX_DEPTH:
-                waiting += [(depth + 1, one) for one in reversed(children)]
+                waiting += [
+                    (depth + 1, one) for one in reversed(children) if isinstance(one, Message)
+                ]
             else:
                 self._leaves.append(_leaf(len(self._leaves), part))
                 if children is not None:
-                    self._cut = f"only {MAX_DEPTH} levels are taken apart"
+                    self._cut = _DEEP
 
 
 def _leaf(place: int, part: Message) -> Part:
@@ -184,5 +210,5 @@ def _safely(ask: Callable[[], object]) -> object:
         return None
 
 
-def _whole(data: bytes, why: str) -> Parts:
+def _whole(data: bytes, why: Both) -> Parts:
     return Parts((), (Part(0, "text/plain", "", False, data),), ((0, "text/plain"),), why)

@@ -207,7 +207,7 @@ def _deferring(times: int | None) -> Rule:
 
 
 def _rejecting(code: int) -> Rule:
-    enhanced = {550: "5.1.1", 552: "5.2.2", 553: "5.1.3", 530: "5.7.0"}.get(code, "5.0.0")
+    enhanced = {550: "5.1.1", 552: "5.2.2", 553: "5.7.1", 530: "5.7.0"}.get(code, "5.0.0")
     refusal = Refusal(code, enhanced, "this recipient is refused, as its name asks", "as asked")
     return lambda it, memory: refusal
 

@@ -15,21 +15,31 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from netlabsvc.mail.codes import CLASSES, SUBJECTS, enhanced
+from netlabsvc.mail.codes import CLASSES, GOOD, SUBJECTS, enhanced
 from netlabsvc.mail.languages import Both
-from netlabsvc.mail.meanings import COMMANDS, EXTENSIONS, NEXT, UNKNOWN
+from netlabsvc.mail.meanings import (
+    ASKED,
+    COMMANDS,
+    EXTENSIONS,
+    MECHANISMS,
+    NEXT,
+    OF_MAIL,
+    REFUSED,
+    UNKNOWN,
+)
 from netlabsvc.mail.transcript import Line, Side
 
 Note = Both
 _REPLY = re.compile(r"(\d{3})(?:([ -])(?:([245]\.\d{1,3}\.\d{1,3})(?:\s|$))?(.*))?", re.ASCII)
+_NOBODY = re.compile(r"(?i)mail\s+from:\s*<>")
 _NOTHING = Both("", "")
 _TLS = Both(
     "Now both make the connection secret (TLS); then the client begins anew with EHLO.",
     "接下来双方建立加密（TLS）；然后客户端重新从 EHLO 开始。",
 )
 _ANSWER = Both(
-    "The answer to the 334: it holds the password, and is not shown.",
-    "对 334 的回答：其中含有密码，因此不显示。",
+    "The answer to the 334: it belongs to the login, and is not shown.",
+    "对 334 的回答：属于登录机密，不显示。",
 )
 _HAPPENED = Both(
     "No line of the dialogue: the lab notes what happened here.",
@@ -98,13 +108,15 @@ def _arguments(verb: str, text: str) -> Note:
     upper = text.upper()
     said = _NOTHING
     if verb == "MAIL":
-        if "<>" in text:
+        if _NOBODY.match(text):
             said += Both(
                 "<> is nobody: nothing ever bounces back.", "<> 表示没有发件人：不会有退信。"
             )
-        for name, meaning in EXTENSIONS.items():
+        for name in OF_MAIL:
             if re.search(rf" (?:BODY=)?{name}(?:=|\s|$)", upper):
-                said += meaning
+                said += EXTENSIONS[name]
+    elif verb == "AUTH":
+        said += MECHANISMS.get("".join(upper.split()[1:2]), _NOTHING)
     return said
 
 
@@ -124,12 +136,21 @@ def _reply(text: str, state: State) -> Note:
     if dash == "-":
         return _one_of_several(verb, words)
     _advance(verb, code, state)
-    said = CLASSES.get(code // 100, CLASSES[5]) + (enhanced(status) if status else _NOTHING)
-    if not status and code // 100 in (4, 5):
-        said += SUBJECTS.get(code, _NOTHING)
+    said = GOOD.get(code) or CLASSES.get(code // 100, CLASSES[5])
+    said += _why(verb, code, status)
+    if code == 334:
+        said += ASKED.get(words.strip(), _NOTHING)
     if verb == "EHLO" and words and code == 250:
         said += _extension(words)
     return said + _follows(verb, code)
+
+
+def _why(verb: str, code: int, status: str) -> Note:
+    """What a refusal is about: by its enhanced code, or where that says too little by the other."""
+    vague = not status or status.endswith(".0.0") or code == 530
+    if not vague or (verb == "AUTH" and status == "5.0.0"):  # a login that was given up
+        return enhanced(status)
+    return SUBJECTS.get(code, _NOTHING)
 
 
 def _one_of_several(verb: str, words: str) -> Note:
@@ -168,21 +189,8 @@ def _follows(verb: str, code: int) -> Note:
     good = NEXT.get(verb, _NOTHING)
     if code < 400:
         return good
-    if verb in ("MAIL", "RCPT", "DATA", "EHLO", "AUTH", "."):
-        return REFUSED[verb]
-    return _NOTHING
-
-
-REFUSED = {
-    "EHLO": Both("The client may try HELO.", "客户端可以改用 HELO。"),
-    "AUTH": Both("The client is not logged in.", "客户端没有登录。"),
-    "MAIL": Both("There is no sender yet.", "还没有发件人。"),
-    "RCPT": Both(
-        "This recipient gets nothing; others may still be named.",
-        "这个收件人收不到邮件；仍可指定其他收件人。",
-    ),
-    "DATA": Both("No message is taken.", "邮件没有被接收。"),
-    ".": Both(
-        "The message was not taken; the sender still has it.", "邮件未被接收，仍归发件方负责。"
-    ),
-}
+    if code == 503:
+        return Both("Nothing has changed by it.", "会话状态没有改变。")
+    if verb == "EHLO" and code in (500, 502):
+        return Both("The client may try HELO.", "客户端可以改用 HELO。")
+    return REFUSED.get(verb, _NOTHING)

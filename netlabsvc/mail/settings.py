@@ -1,4 +1,4 @@
-"""The keys of [mail.sandbox]."""
+"""The keys of [mail.sandbox] and [mail.queue]."""
 
 from __future__ import annotations
 
@@ -89,3 +89,61 @@ class Sandbox:
     inbox_hosts: tuple[str, ...] = key(
         (), "names of this machine that a browser may use for the web inbox", live=True
     )
+
+
+def _server(value: object) -> str:
+    """``HOST:PORT``, or nothing."""
+    host, _, port = str(value).rpartition(":")
+    if value and not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError('takes "HOST:PORT", as "mail.example.org:587", or nothing')
+    return str(value)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What the queue of outgoing mail can be told."""
+
+    smarthost: str = key(
+        "",
+        "HOST:PORT of the server that takes all queued mail; empty: none",
+        read=_server,
+        live=True,
+    )
+    tls: str = key(
+        "auto",
+        "TLS to the smarthost; auto: starttls where user is set, opportunistic elsewhere, "
+        "off on this machine",
+        one_of=("auto", "starttls", "implicit", "opportunistic", "off"),
+        live=True,
+    )
+    ca_file: str = key(
+        "", "PEM file of authorities to trust instead of the system's", read=state.path, live=True
+    )
+    user: str = key("", "name to log in with at the smarthost; empty: no login", live=True)
+    password_file: str = key(
+        "", "file whose first line is the password of user", read=state.path, live=True
+    )
+    mx: bool = key(
+        False, "without a smarthost, deliver to the servers of the recipients' domains", live=True
+    )
+    mx_port: int = key(25, "their port", bounds=(1, 65535), live=True)
+    resolver: str = key(
+        "",
+        "HOST:PORT of the DNS server that is asked; empty: the system's",
+        read=_server,
+        live=True,
+    )
+    retry_min_s: float = key(
+        60.0, "shortest wait before the next attempt", unit="s", bounds=(0.05, 86400), live=True
+    )
+    retry_max_s: float = key(
+        4 * 3600.0, "longest wait", unit="s", bounds=(0.05, 7 * 86400), live=True
+    )
+    expire_s: float = key(
+        3 * 86400.0,
+        "after so long the sender is told that it was not delivered",
+        unit="s",
+        bounds=(0.1, 100 * 86400),
+        live=True,
+    )
+    concurrency: int = key(4, "connections to one host at one time", bounds=(1, 100), live=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from netlabsvc.mail.claims import claims
+from netlabsvc.mail.claims import Claim, claims
 from netlabsvc.mail.labels import VERDICTS
 from netlabsvc.mail.lint import RULES
 from netlabsvc.mail.markup import Child, Markup, join, tag
@@ -39,6 +39,10 @@ class Mail:
     @property
     def subject(self) -> str:
         return (self.parts.values("Subject") or ("",))[0] if self.parts else ""
+
+
+#: What it means that a layer is not there, where that says something.
+_ABSENT = {"TLS": "no TLS", "AUTH": "no AUTH"}
 
 
 def view_page(reader: Reader, mail: Mail, view: str) -> bytes:
@@ -116,11 +120,15 @@ def _tabs(reader: Reader, mail: Mail, there: list[str], view: str) -> Markup:
 def _text(reader: Reader, mail: Mail) -> Markup:
     assert mail.parts is not None
     text = mail.parts.text
-    cut = tag("p", mail.parts.cut, class_="quiet") if mail.parts.cut else None
+    cut = _cut(reader, mail.parts)
     if text is None:
         return join(tag("p", reader.say("no text"), class_="quiet"), cut)
     longer = tag("p", reader.say("cut"), class_="quiet") if text[MAX_SHOWN:] else None
     return join(_block(text[:MAX_SHOWN], "letter"), longer, cut)
+
+
+def _cut(reader: Reader, parts: Parts) -> Markup | None:
+    return tag("p", parts.cut.text(reader.lang), class_="quiet") if parts.cut else None
 
 
 def _html(reader: Reader, mail: Mail) -> Markup:
@@ -153,7 +161,7 @@ def _source(reader: Reader, mail: Mail) -> Markup:
         "p",
         reader.say("as received"),
         " ",
-        tag("a", reader.say("download"), href=f"/inbox/{mail.id}/raw"),
+        tag("a", reader.say("download"), href=f"{reader.base}/{mail.id}/raw"),
         class_="quiet",
     )
     cut = tag("p", reader.say("cut"), class_="quiet") if len(start) < len(mail.source) else None
@@ -168,7 +176,7 @@ def _parts(reader: Reader, mail: Mail) -> Markup:
             "tr",
             tag(
                 "th",
-                tag("a", one.file_name, href=f"/inbox/{mail.id}/part/{one.place}"),
+                tag("a", one.file_name, href=f"{reader.base}/{mail.id}/part/{one.place}"),
                 scope="row",
             ),
             tag("td", one.kind),
@@ -185,7 +193,7 @@ def _parts(reader: Reader, mail: Mail) -> Markup:
         table if mail.parts.attachments else nothing,
         tag("h2", reader.say("tree")),
         _block(tree, "tree"),
-        tag("p", mail.parts.cut, class_="quiet") if mail.parts.cut else None,
+        _cut(reader, mail.parts),
     )
 
 
@@ -223,15 +231,18 @@ def _tone(side: str, text: str) -> str:
 
 
 def _claims(reader: Reader, mail: Mail) -> Markup:
+    def said(one: Claim) -> Markup:
+        if one.given:
+            return tag("code", one.value)
+        return tag("span", reader.say(_ABSENT.get(one.layer, "says nothing")), class_="quiet")
+
     rows = (
         tag(
             "tr",
             tag("th", one.layer, scope="row"),
             tag(
                 "td",
-                tag("code", one.value)
-                if one.given
-                else tag("span", reader.say("says nothing"), class_="quiet"),
+                said(one),
                 tag("strong", reader.say("differs"), class_="differs") if one.differs else None,
                 class_="says",
             ),
@@ -292,7 +303,7 @@ def _lint(reader: Reader, mail: Mail) -> Markup:
 
 
 def _block(text: str, kind: str) -> Markup:
-    return tag("pre", shown(text), class_=kind, tabindex="0")
+    return tag("pre", shown(text), class_=kind)
 
 
 _VIEWS: dict[str, Callable[[Reader, Mail], Markup]] = {

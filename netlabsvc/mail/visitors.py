@@ -33,7 +33,7 @@ def host_is_ours(host: str, local: str, names: Collection[str]) -> bool:
     name = bare_host(host)
     if "*" in names or name == "localhost" or name.endswith(".localhost"):
         return True
-    if name in {one.casefold().rstrip(".") for one in names}:
+    if name in map(bare_host, names):
         return True
     try:
         address = ip_address(name)

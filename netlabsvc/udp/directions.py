@@ -98,16 +98,10 @@ def _restarted(
 def _tell(
     numbers: Sequence[int], probe_of: dict[int, int], outcomes: Sequence[Outcome]
 ) -> Directions | str:
-    last = max(probe_of.values())
-    missing = [o.seq for o in outcomes[:last] if o.fate in (Fate.LOST, Fate.OPEN)]
-    base, top = min(probe_of), max(probe_of)
-    if 0 <= base <= len(missing):
-        base = 0  # the server's first reply has number 0
-    else:
-        begin = min(probe_of.values())  # it has known us for longer
-        missing = [seq for seq in missing if seq > begin]
-    if top - base + 1 > 2 * len(outcomes):
-        return f"the server counts {top - base + 1} replies to {len(outcomes)} probes"
+    base, missing = _beginning(probe_of, outcomes)
+    replies = max(probe_of) - base + 1
+    if replies > 2 * len(outcomes):
+        return f"the server counts {replies} replies to {len(outcomes)} probes"
     first: dict[int, int] = {}  # by probe: the lowest number of its replies
     for number in sorted(probe_of):
         first.setdefault(probe_of[number], number)
@@ -123,7 +117,6 @@ def _tell(
     lost_down = sum(way is Direction.DOWN for way in told.values())
     lost_down += sum(min(s.holes, len(s.missing)) for s in counted)
     known_way = len(told) + sum(len(s.missing) for s in counted)
-    replies = top - base + 1
     return Directions(
         Way(Share(known_way - lost_down, known_way + len(first)), reordering(first), copied),
         Way(
@@ -136,6 +129,16 @@ def _tell(
         lost_unknown=len(lost) - known_way,
         told=told,
     )
+
+
+def _beginning(probe_of: dict[int, int], outcomes: Sequence[Outcome]) -> tuple[int, list[int]]:
+    """The number of the server's first reply to this run, and the probes missing from then on."""
+    last, base = max(probe_of.values()), min(probe_of)
+    missing = [o.seq for o in outcomes[:last] if o.fate in (Fate.LOST, Fate.OPEN)]
+    if 0 <= base <= len(missing):
+        return 0, missing
+    begin = min(probe_of.values())  # it has known us for longer
+    return base, [seq for seq in missing if seq > begin]
 
 
 def _stretches(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ from netlabsvc.connections import host_port
 from netlabsvc.udp import kernel
 
 BUFFER_BYTES = 65536
+#: What may wait to be read, as the kernel counts it.
+RECEIVE_BYTES = 1 << 20
 #: How many replies are read before the schedule has its turn.
 BATCH = 64
 
@@ -57,6 +60,8 @@ class Endpoint:
         self._address = address
         self._socket = socket.socket(address.family, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
+        with suppress(OSError):  # as much as the system allows
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         self.why = "this system's kernel tells no times"
         if stamps and kernel.ask(self._socket) and kernel.ask_departures(self._socket):
             self.why = ""
@@ -101,6 +106,10 @@ class Endpoint:
             yield Datagram(data, *kernel.arrival(messages))
         if refused is not None:
             raise refused
+
+    def drops(self) -> int:
+        """How many replies were lost in this machine, as they came faster than they were read."""
+        return kernel.drops(self._socket)
 
     def error(self) -> int:
         """The number of the error that is pending on the socket; 0 where none is."""

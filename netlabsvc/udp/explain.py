@@ -74,6 +74,8 @@ variation up, variation down (RFC 5481)
 this tool
   late: T1 less the time at which the schedule wanted the probe to leave. Time stamps of the kernel
   are taken as a packet passes; those of this program as it calls and is woken. Two gaps say how
-  far they differ: between send() and T1, between T4 and reading. A warning is given where the
-  largest p95 of the three exceeds the mean size of ipdv.
+  far they differ: between send() and T1, between T4 and reading. With the kernel's stamps none of
+  the three is in a round trip. Where packets lack such a stamp, the error is the p95 of their gap;
+  without any it is how late probes left (p95), as replies are read no more punctually. A warning is
+  given where it exceeds the mean size of ipdv.
 """

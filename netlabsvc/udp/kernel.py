@@ -42,6 +42,9 @@ _ERRORS = {(socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25)}
 _FROM_STAMPING = 4
 _ERROR = Struct("=IBBBxII")
 _TIMES = Struct("=qq32x")
+_SO_MEMINFO = 55
+#: Nine counts of a socket's memory; the last is how often there was none (SK_MEMINFO_DROPS).
+_MEMORY = Struct("=9I")
 #: Room for the control messages of a single datagram.
 SINGLE_BYTES = 256
 
@@ -135,6 +138,17 @@ def departures(sock: socket.socket) -> Iterator[tuple[int, int]]:
                 at_ns = seconds * 1_000_000_000 + ns
         if number is not None and at_ns:
             yield number, at_ns
+
+
+def drops(sock: socket.socket) -> int:
+    """How many datagrams found no room in the socket since it was opened; 0 where nobody knows."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    try:
+        told = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMORY.size)
+    except OSError:
+        return 0
+    return int(_MEMORY.unpack(told)[-1]) if len(told) == _MEMORY.size else 0
 
 
 class _Timex(ctypes.Structure):

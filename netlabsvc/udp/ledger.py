@@ -38,6 +38,8 @@ class TimedOut:
 
 
 Event: TypeAlias = Replied | TimedOut
+#: So many copies of one probe's reply are kept: a server that never stops must not fill the memory.
+MOST_COPIES = 100
 
 
 class Ledger:
@@ -68,13 +70,16 @@ class Ledger:
     def receive(
         self, answer: Answer | None, arrived_ns: int, read_ns: int, size_bytes: int, ttl: int = 0
     ) -> Replied | None:
-        """Write down a datagram; None for one that belongs to no probe.
+        """Write down a datagram; None for one that belongs to no probe, or is one copy too many.
 
         :param answer: what it says; None where it is no reply to this run.
         """
         seq = self._probe_of(answer)
         if answer is None or seq is None:
             self.trace.strays += 1
+            return None
+        if self._running.copies.get(seq, 0) >= MOST_COPIES:
+            self.trace.surplus += 1
             return None
         reply = Reply(
             seq,

@@ -223,7 +223,8 @@ def _shares(ordered_ns: Sequence[int], across: Scale) -> Iterator[str]:
     yield draw.upright(RIGHT + 50, (LOW_TOP + LOW_BOTTOM) / 2, "share not slower")
     for share in (0, 50, 100):
         yield draw.text(RIGHT + 8, upwards(share) + 4, f"{share}%")
-    places = [across(percentile(ordered_ns, percent) / 1e6) for percent in (50, 95)]
+    median_ns = (ordered_ns[(n - 1) // 2] + ordered_ns[n // 2]) / 2  # as in the figures above
+    places = [across(time_ns / 1e6) for time_ns in (median_ns, percentile(ordered_ns, 95))]
     # Labels that would touch stand beside their lines instead of above them.
     apart = places[1] - places[0] > 60
     for x, name, side in zip(places, ("median", "p95"), (-4, 4), strict=True):

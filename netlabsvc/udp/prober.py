@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from netlabsvc.udp.endpoint import Address, Endpoint
 from netlabsvc.udp.kernel import clock_quality
-from netlabsvc.udp.ledger import Event, Ledger, Replied
+from netlabsvc.udp.ledger import MOST_COPIES, Event, Ledger, Replied
 from netlabsvc.udp.probe import Dialect
 from netlabsvc.udp.schedule import FLOOR_NS, Schedule, offsets
 from netlabsvc.udp.timer import Timer, timer
@@ -248,6 +248,16 @@ class Prober:
         probes = self.trace.probes
         if self.trace.stamps is Stamps.KERNEL and self._stamped * 2 < len(probes):
             self._ledger.distrust_kernel("the driver of the network does not tell when probes left")
+        if self.trace.surplus:
+            self.trace.notes.append(
+                f"{self.trace.surplus} more copies came of probes that had {MOST_COPIES} already;"
+                " they are told here only."
+            )
+        if (drops := self._endpoint.drops()) > 0:
+            self.trace.notes.append(
+                f"This machine dropped {drops} replies unread, as they came faster than it could"
+                " read: a probe that is lost may be one of them."
+            )
         synchronised, error_ns = clock_quality()
         self.trace.clock_error_ns = error_ns if synchronised else None
         self._dialect.conclude(self.trace)

@@ -17,9 +17,10 @@ from netlabsvc.udp.proportion import Share, sentence
 from netlabsvc.udp.stats import Analysis, Tool
 from netlabsvc.udp.trace import Matching, Reply, Stamps, Trace
 
-_BLOCKS = "▁▂▃▄▅▆▇█"
-#: A lost probe in a sparkline.
-_LOST = "×"
+#: The steps of a sparkline from quick to slow, and what stands for a lost probe.
+BLOCKS = "▁▂▃▄▅▆▇█×"
+#: The same for a terminal that has no blocks.
+ASCII = "_.-~=+*#x"
 
 
 def ms(time_ns: int | None) -> str:
@@ -38,18 +39,19 @@ def reply_line(reply: Reply, flags: Flags, target: str) -> str:
     return f"{where}: seq={reply.seq} rtt={ms(flags.rtt_ns)} ms{ttl}{said}"
 
 
-def sparkline(rtts_ns: Sequence[int | None], width: int = 40) -> str:
-    """The last round trips as one line of blocks, from the quickest to the slowest of them.
+def sparkline(rtts_ns: Sequence[int | None], width: int = 40, signs: str = BLOCKS) -> str:
+    """The last round trips as one line, a sign for each, from the quickest to the slowest of them.
 
-    :param rtts_ns: the oldest first; None for a probe that was lost, shown as ``×``.
+    :param rtts_ns: the oldest first; None for a probe that was lost.
+    :param signs: the steps, and last what stands for a lost one.
     """
+    steps, lost = signs[:-1], signs[-1]
     shown = rtts_ns[-width:] if width > 0 else ()
     there = [rtt for rtt in shown if rtt is not None]
     least, span = min(there, default=0), max(there, default=0) - min(there, default=0)
-    top = len(_BLOCKS) - 1
+    top = len(steps) - 1
     return "".join(
-        _LOST if rtt is None else _BLOCKS[(rtt - least) * top // span if span else 0]
-        for rtt in shown
+        lost if rtt is None else steps[(rtt - least) * top // span if span else 0] for rtt in shown
     )
 
 
@@ -179,8 +181,10 @@ def _one_way(told: OneWay) -> Iterator[str]:
             f"one-way: min/median/max up = {_three(told.up)} ms, down = {_three(told.down)} ms,"
             f" each +- {ms(told.error_ns)} ms, {why}"
         )
-    yield f"variation up: {_above(told.up_variation)}"
-    yield f"variation down: {_above(told.down_variation)}"
+    pdv = told.up_variation.pdv
+    if pdv is not None and pdv.count > 1:
+        yield f"variation up: {_above(told.up_variation)}"
+        yield f"variation down: {_above(told.down_variation)}"
 
 
 def _tool(trace: Trace, tool: Tool) -> Iterator[str]:
@@ -193,7 +197,8 @@ def _tool(trace: Trace, tool: Tool) -> Iterator[str]:
             for what, gap in (("send() and T1", tool.send_gap), ("T4 and reading", tool.read_gap))
             if gap is not None
         ]
-        yield f"{late}, time stamps of the kernel{''.join(gaps)}"
+        harmless = "; none of it is in the rtt" if tool.error_ns is None else ""
+        yield f"{late}, time stamps of the kernel{''.join(gaps)}{harmless}"
     else:
         why = f" ({trace.why_user})" if trace.why_user else ""
         yield f"{late}, time stamps of this program{why}"

@@ -31,7 +31,7 @@ class Tool:
     read_gap: Distribution | None
     """From the kernel's T4 to this program's reading; None without kernel stamps."""
     error_ns: int | None
-    """The largest of their p95."""
+    """How far this program may bend a round trip (p95); None where every stamp is the kernel's."""
     above_jitter: bool
     """That is more than the mean size of IPDV."""
 
@@ -112,12 +112,23 @@ def _has_bad_stay(outcome: Outcome) -> bool:
 
 
 def _tool(trace: Trace, jitter: Distribution | None) -> Tool:
+    """What is the kernel's is in no round trip; what it did not stamp is off by as much as a gap.
+
+    Without its stamps nobody knows the gaps. Who is woken late to send is woken as late to read.
+    """
     lateness = distribution([probe.sent_ns - probe.due_ns for probe in trace.probes])
     send_gap = read_gap = None
+    errors = [lateness]
     if trace.stamps is Stamps.KERNEL:
-        send_gap = distribution([p.sent_ns - p.wrote_ns for p in trace.probes if p.wrote_ns])
-        read_gap = distribution([r.read_ns - r.arrived_ns for r in trace.replies if r.read_ns])
-    errors = [d.p95_ns for d in (lateness, send_gap, read_gap) if d is not None]
-    error_ns = max(errors, default=None)
+        send_gap, all_sent = _gap([p.sent_ns - p.wrote_ns for p in trace.probes])
+        read_gap, all_read = _gap([r.read_ns - r.arrived_ns for r in trace.replies])
+        errors = [None if all_sent else send_gap, None if all_read else read_gap]
+    error_ns = max((error.p95_ns for error in errors if error is not None), default=None)
     above = error_ns is not None and jitter is not None and error_ns > jitter.mean_ns
     return Tool(lateness, send_gap, read_gap, error_ns, above)
+
+
+def _gap(gaps_ns: list[int]) -> tuple[Distribution | None, bool]:
+    """Between our time and the kernel's, and whether that stamped all: without a stamp it is 0."""
+    stamped = [gap for gap in gaps_ns if gap]
+    return distribution(stamped), len(stamped) == len(gaps_ns)

@@ -90,5 +90,7 @@ class Trace:
     replies: list[Reply] = field(default_factory=list)
     strays: int = 0
     """Replies that belong to no probe of this run."""
+    surplus: int = 0
+    """Copies that came and were not kept, because there were too many of one probe."""
     notes: list[str] = field(default_factory=list)
     """What a reader must know to trust the figures, a sentence each."""

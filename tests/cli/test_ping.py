@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import signal
@@ -22,9 +23,10 @@ from twisted.internet import reactor
 
 import netlabsvc
 from netlabsvc.cli.ping import protocol
-from netlabsvc.cli.ping_run import Order, ping
+from netlabsvc.cli.ping_run import Order, outcome, ping
 from netlabsvc.udp.endpoint import Address
-from netlabsvc.udp.prober import Plan
+from netlabsvc.udp.probe import Text
+from netlabsvc.udp.prober import Plan, Prober
 from support.screen import Screen
 
 SCHEMA = Path(netlabsvc.__file__).with_name("data") / "ping.schema.json"
@@ -116,6 +118,8 @@ def test_a_refused_port_is_said_at_once() -> None:
         (["nosuch.invalid"], "no address for 'nosuch.invalid'"),
         (["a..b"], "no address for 'a..b'"),
         (["127.0.0.1:0"], "'0' is no port"),
+        (["224.0.0.1"], "224.0.0.1 stands for many hosts; netlab ping probes one"),
+        (["255.255.255.255"], "255.255.255.255 stands for many hosts"),
         (["127.0.0.1", "-i", "0.009"], "less than 0.01 needs --fast"),
         (["127.0.0.1", "-i", "0"], "0 is not in the range"),
         (["127.0.0.1", "-6"], "no address for '127.0.0.1'"),
@@ -266,6 +270,38 @@ def test_a_terminal_has_a_line_that_moves() -> None:
         piped = run("-c", "3", "-i", "0.05", "-W", "0.2", where).stdout
     assert "\x1b" not in piped
     assert not re.search("[▁-█×\r]", piped)
+
+
+def test_a_terminal_without_blocks() -> None:
+    """In the encoding of LC_ALL=C the line that moves is drawn in ASCII, and fits 40 columns."""
+    shell = f"stty cols 40; LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 {NETLAB} ping"
+    with textbook_server(1) as where, Screen(f"{shell} -c 1000 -i 0.05 -W 0.2 {where}") as screen:
+        shown = screen.until(r"(?m)^\d+/1000  \d+ lost .*[_.~=+*#x-]{3}")
+        line = [text for text in shown.splitlines() if "/1000" in text][-1]
+        assert len(line) < 40
+        assert line.isascii()
+
+
+@pytest_twisted.ensureDeferred
+async def test_no_search_for_garbage_delays_a_probe() -> None:
+    """However often Python would collect, it does not while probes leave, and does afterwards."""
+    searches: list[str] = []
+    old = gc.get_threshold()
+    with bound() as (server, _):
+        address = Address(socket.AF_INET, server.getsockname())
+        order = Order("here", 9, Plan(50, 10**6, 10**7), "text", size_bytes=0, key=None, seed=1)
+        prober = Prober(address, order.plan, Text(), lambda _: None, reactor)
+        gc.callbacks.append(lambda phase, _: searches.append(phase))
+        gc.set_threshold(1, 1, 1)
+        try:
+            await outcome(prober)
+            while_running = [*searches]
+        finally:
+            gc.set_threshold(*old)
+            gc.callbacks.pop()
+    assert len(prober.trace.probes) == 50
+    assert while_running.count("start") < 10
+    assert gc.isenabled()
 
 
 def test_explain_says_how_and_by_which_rfc() -> None:

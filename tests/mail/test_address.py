@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlabsvc.mail.address import AddressError, is_domain, mailbox, split
+from netlabsvc.mail.address import AddressError, bare, is_domain, mailbox, split
 
 GOOD = [
     "ada@lab",
@@ -83,6 +83,20 @@ def test_a_list_is_cut_at_commas_outside_quotes() -> None:
     for text in ("", "ada@lab,", "a@b,,c@d"):
         with pytest.raises(AddressError, match="nothing between"):
             split(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("<b@lab>", "b@lab"), ("Bob <b@lab>", "b@lab"), ("b@lab", "b@lab"), ("b@lab>", None)]
+    + [("<<b@lab>", None), ("<b@lab", None), ("b <b@lab> x", None)],
+)
+def test_brackets_come_in_pairs(text: str, address: str | None) -> None:
+    """One pair is taken off; half a pair is refused, never mended."""
+    if address is None:
+        with pytest.raises(AddressError):
+            mailbox(bare(text))
+    else:
+        assert str(mailbox(bare(text))) == address
 
 
 def test_a_host_name_is_a_domain_in_ascii() -> None:

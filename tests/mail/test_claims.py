@@ -45,6 +45,12 @@ def test_a_login_is_compared_with_the_sender() -> None:
         assert table(replace(RECORD, facts=facts))["AUTH"].differs is differs
 
 
+def test_a_header_past_reading_is_marked_and_no_more() -> None:
+    """Thousands of comments in comments do not make it raise; such a From names nobody."""
+    record = replace(RECORD, mail_from="ada@lab")
+    assert table(record, ("From", "(" * 5000))["From"].differs
+
+
 def test_nothing_is_compared_with_nobody() -> None:
     """The null path, and a session without MAIL, mark nothing; the two are told apart."""
     null = table(replace(RECORD, mail_from=""), ("From", "ada@lab"))

@@ -24,6 +24,16 @@ def test_addresses_of_a_message() -> None:
     assert Ready("From: 小明 <小@例子.中国>\n\n".encode()).addresses("From") == ["小@例子.中国"]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [b"a b@lab", b"bob@lab;eve@lab", b"a@b@c", b"bob@lab <x@y>", b"b\\ob@lab", b"ada@lab, a@b@c"],
+)
+def test_no_address_is_repaired(value: bytes) -> None:
+    """What is no address is refused: a repaired one would be another mailbox."""
+    with pytest.raises(MessageError, match="no list of addresses"):
+        Ready(b"To: " + value + b"\n\nhi\n").addresses("To")
+
+
 def test_bcc_goes_and_all_else_stays() -> None:
     """With its folded lines; the same word in the text is text; line ends become CRLF."""
     ready = Ready(MESSAGE)

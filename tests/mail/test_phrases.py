@@ -96,13 +96,40 @@ def test_later_and_never_are_told_apart() -> None:
     for reply, word in (
         ("451 4.7.1 greylisted", "may work later"),
         ("452 full", "too many recipients"),
-        ("553 5.7.1 not yours", "never work"),
+        ("553 5.7.1 not yours", "will not help"),
         ("554 no", "transaction failed"),
         ("421 4.3.2 bye", "closes the connection"),
     ):
         said = note("S", reply, State(greeted=True))
         assert word in said.en
         assert said.zh
+
+
+@pytest.mark.parametrize(
+    ("session", "means", "never"),
+    [
+        ("C MAIL FROM:<a@b> AUTH=<>\nS 250 ok", "recipients", "nobody"),
+        ("C MAIL FROM:<a@b>\nS 503 5.5.1 there is a sender", "Nothing has changed", "no sender"),
+        ("C AUTH PLAIN\nS 503 5.5.1 already logged in", "Nothing has changed", "not logged in"),
+        ("C AUTH PLAIN <secret>\nS 535 5.7.8 no", "not logged in", "never"),
+        ("C AUTH PLAIN\nS 334\nC *\nS 501 5.0.0 cancelled", "not logged in", "syntax"),
+        ("C EHLO a b\nS 501 a name has no blanks", "syntax error behind", "HELO"),
+        ("C EHLO me\nS 502 unknown", "try HELO", "syntax"),
+        ("C MAIL FROM:<a@b>\nS 530 5.7.0 login first", "Log in first", "5.7.0"),
+        ("C RCPT TO:<a@b>\nS 556 5.1.10 null MX", "no mail", "Nothing"),
+        ("C RCPT TO:<reject-554@b>\nS 554 5.0.0 as asked", "transaction failed", "Something"),
+        ("C RCPT TO:<a@b>\nS 452 4.5.3 100", "Too many recipients", "still be named"),
+        ("C RCPT TO:<a@b>\nS 451 4.7.1 greylisted", "puts it off", "forbids"),
+        ("C VRFY ada\nS 252 2.0.0 send and see", "Neither yes nor no", "Done"),
+        ("C AUTH LOGIN\nS 334 UGFzc3dvcmQ6", "Password:", "Username"),
+    ],
+)
+def test_a_reply_means_what_it_means_to_its_command(session: str, means: str, never: str) -> None:
+    """The last note says what holds now, and nothing that does not."""
+    said = notes(lines(f"S 220 lab ESMTP\n{session}"))[-1]
+    assert means in said.en
+    assert never not in said.en
+    assert said.zh
 
 
 TEXTS = st.text(max_size=20) | st.sampled_from(SESSION.splitlines()).map(lambda line: line[2:])

@@ -125,3 +125,18 @@ async def test_what_was_not_begun_goes_over_the_next_connection() -> None:
     assert [result.ending for result in results] == [Ending.DELIVERED] * 3
     for name in (b"bob", b"eve", b"mia"):
         assert b"".join(heard).count(b"to " + name) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_cut_ends_them_all() -> None:
+    """Whoever cuts a courier has all results at once, and no new connection is made."""
+    script = (b"220 x\r\n", "EHLO", EHLO, "DATA\r\n", YES, "\r\n.\r\n", b"250 kept\r\n")
+    async with listening(*script) as port:
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
+        courier = Courier(reactor, endpoint, Plan(hello="me", pipelining=True))
+        sent = [Deferred.fromCoroutine(courier.send(mail(name))) for name in ("bob", "eve", "mia")]
+        assert (await sent[0]).ending is Ending.DELIVERED
+        courier.cut("enough")
+        others = [await one.addTimeout(5, reactor) for one in sent[1:]]
+        assert not courier.connected
+    assert [(other.ending, other.cause) for other in others] == [(Ending.TRY_LATER, "enough")] * 2

@@ -23,6 +23,12 @@ def test_a_host_is_ours_by_loopback_own_address_or_configuration(host: str, ours
     assert host_is_ours(host, "::ffff:192.0.2.1", ("teacher.lab",)) is ours
 
 
+@pytest.mark.parametrize("name", ["Teacher.lab", "teacher.lab:8080", "teacher.lab."])
+def test_a_configured_name_may_be_written_as_browsers_do(name: str) -> None:
+    """With a port, in any case, with a last dot."""
+    assert host_is_ours("teacher.lab:8080", "192.0.2.1", (name,))
+
+
 def test_a_star_takes_every_name() -> None:
     """Who wants that can have it."""
     assert host_is_ours("anything.example", "192.0.2.1", ("*",))

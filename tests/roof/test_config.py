@@ -117,7 +117,7 @@ def test_all_mistakes_of_a_file_are_told_together(tmp_path: Path) -> None:
         "FILE:1: unknown key servces; the nearest known one is services",
         "FILE:4: unknown key chat.prt; the nearest known one is chat.port",
         "FILE:10: unknown table nowhere; the known ones are chat, udp, "
-        "udp.stamp, udp.irtt, web, mail.sandbox",
+        "udp.stamp, udp.irtt, web, mail.sandbox, mail.queue",
         'FILE:3: chat.port = 70000: takes a whole number from 0 to 65535, or "off"',
         'FILE:5: chat.max_line = true: takes a whole number from 80 to 1048576 (bytes), or "off"',
         'FILE:7: udp.loss = "130%": a probability is 0 to 1 or 0% to 100%, such as 0.3 or 30%',

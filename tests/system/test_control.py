@@ -76,12 +76,19 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("post", "/v1/chat/command"): {"line": "/mode"},
     ("put", "/v1/udp/impair"): {"faults": "30%"},
     ("put", "/v1/mail/personality"): {"personality": "greylist"},
+    ("post", "/v1/mail/queue"): {
+        "mail_from": "ada@lab",
+        "rcpt_to": ["bob@lab"],
+        "notify": ["FAILURE"],
+        "message": "U3ViamVjdDogaGkNCg0KaGVsbG8NCg==",
+    },
+    ("post", "/v1/mail/queue/{id}/retry"): {},
     ("post", "/v1/chat/kick"): {"who": "guest1", "reason": "test"},
     ("post", "/v1/shutdown"): {"reason": "test"},
     ("put", "/v1/loglevel"): {"level": "warn"},
     ("post", "/v1/reload"): {},
 }
-LAST = ["/v1/chat/kick", "/v1/shutdown"]
+LAST = ["/v1/mail/queue/{id}/retry", "/v1/mail/queue/{id}", "/v1/chat/kick", "/v1/shutdown"]
 
 
 def operations() -> list[tuple[str, str, dict[str, Any]]]:
@@ -98,12 +105,13 @@ def operations() -> list[tuple[str, str, dict[str, Any]]]:
 def test_every_answer_is_as_the_openapi_file_says(tmp_path: Path) -> None:
     """Each operation is called once, and its answer held against its schema."""
     file = tmp_path / "netlab.toml"
-    file.write_text("")
+    queue = '[mail.queue]\nsmarthost = "127.0.0.1:1"\n'
+    file.write_text(queue)
     with Daemon(tmp_path, f"--config={file}") as daemon, client(daemon):
-        file.write_text("[chat]\nrate = 5\nport = 1\n[udp]\nloss = 0.5\n")
+        file.write_text("[chat]\nrate = 5\nport = 1\n[udp]\nloss = 0.5\n" + queue)
         for method, path, operation in operations():
             body = SAMPLES.get((method, path))
-            real = path.replace("{address}", "10.9.8.7")
+            real = path.replace("{address}", "10.9.8.7").replace("{id}", "1")
             if body is None:
                 status, headers, answer = curl(daemon, real, "-X", method.upper())
             else:
@@ -122,11 +130,14 @@ def routes() -> list[Route]:
     from netlabsvc import daemon as whole
     from netlabsvc.chat.operating import Operating as Chat
     from netlabsvc.mail.operating import Operating as Mail
+    from netlabsvc.mail.queue_operating import QueueOperating as Queue
     from netlabsvc.udp.operating import Operating as Udp
 
     makers: list[Any] = [whole.Operating, Udp]
-    made = [route for maker in makers for route in maker(None).routes()]
-    return [*made, *Chat(None, None).routes(), *Mail(None, Path(), None).routes()]  # type: ignore[arg-type]
+    nothing: Any = None
+    made = [route for maker in makers for route in maker(nothing).routes()]
+    made += [*Chat(nothing, nothing).routes(), *Mail(nothing, Path(), nothing).routes()]
+    return [*made, *Queue(nothing, nothing, nothing, nothing).routes()]
 
 
 def test_the_openapi_file_and_the_code_name_the_same_operations() -> None:

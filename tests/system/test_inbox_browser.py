@@ -126,6 +126,23 @@ def test_new_mail_appears_while_the_page_is_open(page: Any, tmp_path: Path) -> N
         assert "live 3" in news.get_attribute("textContent")
 
 
+def test_a_page_in_the_background_gives_its_connection_back(page: Any, tmp_path: Path) -> None:
+    """Below a prefix too: hidden it does not listen; looked at again it shows what came since."""
+    config = tmp_path / "netlab.toml"
+    config.write_text('[web]\nprefix = "/a"\n')
+    show = """Object.defineProperty(document, "hidden", {value: arguments[0], configurable: true});
+              document.dispatchEvent(new Event("visibilitychange"));
+              return events === null"""
+    with lab(tmp_path, options=("--config", str(config))) as daemon:
+        page.get(f"http://127.0.0.1:{daemon.ports['web']}/a/inbox")
+        until(page, lambda p: "on" in p.find_element(By.ID, "lamp").get_attribute("class"))
+        assert page.execute_script(show, True)
+        send(daemon, message("meanwhile"))
+        assert subjects(page) == []
+        assert not page.execute_script(show, False)
+        until(page, lambda p: subjects(p) == ["meanwhile"])
+
+
 def test_live_mail_keeps_to_the_search(page: Any, tmp_path: Path) -> None:
     """The list of a search gets only what the search finds, and is found from the keyboard."""
     with lab(tmp_path, kept(message("apple")), kept(message("pear"))) as daemon:

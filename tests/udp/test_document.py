@@ -78,6 +78,29 @@ def test_a_run_without_replies(count: int) -> None:
     assert summary["loss_percent"] == (100.0 if count else None)
 
 
+def test_a_run_of_late_replies_only() -> None:
+    """All too late: no loss, no round trip in time, and the late ones told apart."""
+    trace = sent(3, timeout_ms=10)
+    through(trace, once(20), once())
+    whole = made(trace)
+    assert [p["fate"] for p in whole["probes"]] == ["late"] * 3
+    summary = whole["summary"]
+    assert (summary["late"], summary["lost"], summary["loss_percent"]) == (3, 0, 0.0)
+    assert (summary["rtt_ns"], summary["ipdv_ns"], summary["rtp_jitter_ns"]) == (None, None, None)
+    assert summary["late_rtt_ns"]["min"] == 21_000_000
+    assert summary["one_way"] is None
+
+
+def test_a_run_of_copies_only() -> None:
+    """Every reply three times: as many copies, and not one probe more or less."""
+    trace = sent(4)
+    through(trace, once(), lambda _: (1, 2, 3))
+    summary = made(trace)["summary"]
+    assert (summary["received"], summary["duplicates"], summary["lost"]) == (4, 8, 0)
+    assert summary["directions"]["down"]["duplicates"] == 8
+    assert summary["rtt_ns"]["count"] == 4
+
+
 def test_a_run_that_was_cut_short() -> None:
     """A probe that still had time is open."""
     trace = sent(3)

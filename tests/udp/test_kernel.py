@@ -20,6 +20,7 @@ from netlabsvc.udp.kernel import (
     ask_departures,
     clock_quality,
     departures,
+    drops,
 )
 
 
@@ -98,3 +99,27 @@ def test_whatever_the_kernel_tells_of_one_datagram_is_read(
     """No level, type or length raises; a TTL has one byte."""
     _, ttl = arrival(messages)
     assert 0 <= ttl <= 255
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux counts them")
+def test_what_found_no_room_is_counted() -> None:
+    """More than a socket can hold: what was not read was dropped."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reader,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as writer,
+    ):
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.bind(("127.0.0.1", 0))
+        reader.setblocking(False)
+        assert drops(reader) == 0
+        for _ in range(200):
+            writer.sendto(b"x" * 100, reader.getsockname())
+        read = 0
+        while True:
+            try:
+                reader.recv(100)
+            except BlockingIOError:
+                break
+            read += 1
+        assert 0 < read < 200
+        assert drops(reader) == 200 - read

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlabsvc.udp.plot import svg
+from netlabsvc.udp.plot import LEFT, RIGHT, svg
 from netlabsvc.udp.stats import analyse
 from netlabsvc.udp.svg import ticks
 from netlabsvc.udp.trace import Trace
@@ -73,6 +73,14 @@ def test_without_replies_it_says_so() -> None:
     picture = drawn(sent(7))
     assert shapes(picture)["lost"] == 7
     assert "no reply in time" in "".join(picture.itertext())
+
+
+def test_the_median_stands_where_the_figures_say() -> None:
+    """Of 2 ms and 4 ms it is 3 ms: the middle of the lower picture."""
+    trace = sent(2)
+    through(trace, lambda n: (2 * n - 1,), once())
+    marks = [p.get("d", "") for p in drawn(trace).iter(SVG + "path") if p.get("class") == "mark"]
+    assert marks[0].startswith(f"M{(LEFT + RIGHT) / 2:g} ")
 
 
 def test_its_size_is_bounded() -> None:

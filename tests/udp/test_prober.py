@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -15,78 +15,18 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import Clock
 
 from netlabsvc.udp import gate
-from netlabsvc.udp.endpoint import Address
 from netlabsvc.udp.ledger import Event, Replied, TimedOut
 from netlabsvc.udp.port import listen
 from netlabsvc.udp.probe import Text
 from netlabsvc.udp.prober import Clocks, Plan, Prober
 from netlabsvc.udp.sender import Sender
 from netlabsvc.udp.stamp import Stamp
-from netlabsvc.udp.trace import Matching, Stamps, Trace
+from netlabsvc.udp.trace import Matching, Stamps
+from support.probing import MS, Server, free_port, loopback, probe, replies, serving
 from support.reflecting import classic
-
-MS = 1_000_000
-
-
-def loopback(port: int, host: str = "127.0.0.1") -> Address:
-    """A port of this machine."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return Address(family, (host, port))
-
-
-def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class Server(DatagramProtocol):
-    """A server that answers as a function says: it gets the requests so far, the newest last."""
-
-    noisy = False
-
-    def __init__(self, answer: Callable[[list[bytes]], list[bytes]]) -> None:
-        self.requests: list[bytes] = []
-        self._answer = answer
-
-    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        assert self.transport is not None
-        self.requests.append(datagram)
-        for reply in self._answer(self.requests):
-            self.transport.write(reply, addr)
-
-
-@asynccontextmanager
-async def serving(answer: Callable[[list[bytes]], list[bytes]]) -> AsyncIterator[int]:
-    """A server on loopback; gives its port."""
-    port = reactor.listenUDP(0, Server(answer), interface="127.0.0.1")  # type: ignore[attr-defined]
-    try:
-        yield port.getHost().port
-    finally:
-        await port.stopListening()
-
-
-async def probe(
-    address: Address, plan: Plan, dialect: Any = None, clocks: Clocks | None = None
-) -> tuple[list[Event], Trace]:
-    """Run to the end; gives what was told, and what was seen."""
-    events: list[Event] = []
-    prober = Prober(address, plan, dialect or Text(), events.append, reactor, clocks=clocks)
-    await prober.run()
-    return events, prober.trace
-
-
-def replies(events: list[Event]) -> list[tuple[int, bool, bool]]:
-    """Number, late and duplicate of those that are replies."""
-    return [
-        (e.reply.seq, e.flags.late, e.flags.duplicate) for e in events if isinstance(e, Replied)
-    ]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -257,6 +197,21 @@ def test_what_came_before_icmp_is_still_told() -> None:
     prober.doRead()
     assert [type(e) for e in events] == [Replied]
     assert ended == [ConnectionRefusedError]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux counts them")
+def test_what_this_machine_dropped_unread_is_told() -> None:
+    """More replies than the socket holds before anybody reads: a note says so."""
+    clock = LateClock()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        prober = on_clock(clock, server, Plan(1, 1000 * MS, 1000 * MS), lambda _: None)
+        prober.run()
+        reply, client = server.recvfrom(100)
+        for _ in range(5000):
+            server.sendto(reply, client)
+        prober.stop()
+    assert any(re.match(r"This machine dropped \d+ replies unread", n) for n in prober.trace.notes)
 
 
 @pytest_twisted.ensureDeferred

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from netlabsvc.udp import explain
 from netlabsvc.udp.fates import Flags
-from netlabsvc.udp.report import ms, reply_line, report, sparkline
+from netlabsvc.udp.report import ASCII, ms, reply_line, report, sparkline
 from netlabsvc.udp.stats import analyse
 from netlabsvc.udp.trace import Matching, Reply, Stamps, Trace
 from support.traces import MS, once, sent, through
@@ -85,13 +86,31 @@ def test_ten_probes_say_little_and_the_report_says_so() -> None:
 
 
 def test_the_warning_about_the_tool_itself() -> None:
-    """Sent 3 ms late where the jitter is 0: said. Sent on time: not said."""
+    """Late by 3 ms where the jitter is 0: said where that is in the round trips, and only there."""
     trace = sent(10)
     through(trace, once(), once())
     assert "warning" not in told(trace)
     for probe in trace.probes:
         probe.due_ns -= 3 * MS
     assert "warning: this tool's own error, 3.000 ms, is larger than the jitter" in told(trace)
+    trace.stamps = Stamps.KERNEL
+    trace.replies = [replace(reply, read_ns=reply.arrived_ns + 2 * MS) for reply in trace.replies]
+    for probe in trace.probes:
+        probe.wrote_ns -= MS
+    assert "warning" not in told(trace)
+    assert "none of it is in the rtt" in told(trace)
+    trace.probes[4].sent_ns = trace.probes[4].wrote_ns  # one that the kernel did not stamp
+    said = told(trace)
+    assert "none of it is in the rtt" not in said
+    assert analyse(trace).tool.error_ns == MS
+
+
+def test_one_reply_does_not_vary() -> None:
+    """Of a single reply nothing is said about variation."""
+    trace = sent(1)
+    through(trace, once(), once())
+    assert "variation" not in told(trace)
+    assert "one-way" in told(trace)
 
 
 def test_what_a_reader_must_know() -> None:
@@ -114,6 +133,7 @@ def test_a_sparkline() -> None:
     assert sparkline([5, 5]) == "▁▁"
     assert sparkline([None, *range(100)], width=8) == "▁▂▃▄▅▆▇█"
     assert sparkline([]) == ""
+    assert sparkline([0, 7, None, 3], signs=ASCII) == "_#x~"
 
 
 @given(st.lists(st.none() | st.integers(-(10**9), 10**12), max_size=60), st.integers(0, 50))

@@ -1,4 +1,5 @@
-// Keeps the list as it is in the store while the page is open. The page works without it.
+// Shows times in the reader's own zone, and keeps the list as it is in the store while it is looked
+// at. The pages work without it.
 // New rows come out of the page itself, read anew: what a row looks like is known in one place.
 "use strict";
 
@@ -6,6 +7,8 @@ const lamp = document.getElementById("lamp");
 const lampText = document.getElementById("lamp-text");
 const news = document.getElementById("news");
 const PAUSE_MS = 2000; // between two readings: a class has many pages open
+const AGAIN_MS = 10000; // after a refusal, such as that too many pages listen
+const STREAM = new URL("api/events", document.currentScript.src);
 
 function light(on) {
   lamp.hidden = false;
@@ -76,25 +79,42 @@ async function readAgain() {
   reading = false;
 }
 
-localTimes(document);
-const events = new EventSource("/inbox/api/events");
+let events = null;
 let cutOff = false;
-events.onopen = () => {
-  light(true);
-  if (cutOff) readAgain();
-};
-events.onerror = () => {
+
+function listen() {
+  if (events || document.hidden) return;
+  events = new EventSource(STREAM);
+  events.onopen = () => {
+    light(true);
+    if (cutOff) readAgain();
+  };
+  events.onerror = () => {
+    light(false);
+    cutOff = true;
+    if (events.readyState !== EventSource.CLOSED) return; // it comes back by itself
+    silence();
+    setTimeout(listen, AGAIN_MS * (1 + Math.random()));
+  };
+  events.addEventListener("mail", (event) => {
+    const mail = JSON.parse(event.data);
+    news.textContent = `${news.dataset.new}: ${mail.subject || mail.mail_from || ""}`;
+    readAgain();
+  });
+  events.addEventListener("gone", readAgain);
+  events.addEventListener("missed", readAgain);
+}
+
+function silence() {
+  if (events) events.close();
+  events = null;
   cutOff = true;
-  light(false);
-};
-events.addEventListener("mail", (event) => {
-  const mail = JSON.parse(event.data);
-  news.textContent = `${news.dataset.new}: ${mail.subject || mail.mail_from || ""}`;
-  readAgain();
-});
-events.addEventListener("gone", readAgain);
-events.addEventListener("missed", readAgain);
-document.addEventListener("visibilitychange", () => {
-  if (wanted) readAgain();
-});
-window.addEventListener("pagehide", () => events.close());
+}
+
+localTimes(document);
+if (lamp) {
+  listen();
+  // A browser has few connections to one machine: pages in the background give theirs back.
+  document.addEventListener("visibilitychange", () => (document.hidden ? silence() : listen()));
+  window.addEventListener("pagehide", silence);
+}
