@@ -55,6 +55,9 @@ outside:
 	    | $(ROOT) debconf-set-selections
 	DEBIAN_FRONTEND=noninteractive $(ROOT) apt-get install -y -qq --no-install-recommends \
 	    $$($(PYTHON) tests/support/outside.py)
+	# nginx without the scripts of its package, which would do the same.
+	test -x /usr/sbin/nginx || { cd "$$(mktemp -d)" && apt-get download -qq nginx \
+	    && dpkg -x nginx_*.deb . && $(ROOT) install usr/sbin/nginx /usr/local/sbin; }
 
 install: install-program install-files
 

@@ -12,26 +12,41 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 PORTS = (0, 65535)
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
-def key(
-    default: Any,
-    help: str,
-    *,
-    unit: str = "",
-    bounds: tuple[float, float] | None = None,
-    one_of: tuple[str, ...] = (),
-    flag: str = "",
-    read: Callable[[object], Any] | None = None,
-    excludes: str = "",
-    none: str = "off",
-    live: bool = False,
-    names: Callable[[str], str] | None = None,
-) -> Any:
+class Facts(TypedDict, total=False):
+    """What may be said of a key besides its default and its help.
+
+    unit: ``s``, ``bytes``, ...; shown in errors and help.
+    bounds: smallest and largest number accepted, both included.
+    one_of: the only words accepted (for a tuple: the only ones it may hold).
+    flag: the option of ``twistd netlab`` that sets it, without the dashes.
+    read: turns what the file, the environment or a flag holds into the field's value; raises
+        ValueError with what would be right. For what annotation and bounds cannot say. In a table
+        it reads each value.
+    excludes: the neighbouring key that must not be set beside this one; where the two come from
+        different sources, the stronger source wins.
+    none: the word that stands for None.
+    live: it can change while the daemon runs; else a change waits for a restart.
+    names: reads the names in a table; raises ValueError with what would be right.
+    """
+
+    unit: str
+    bounds: tuple[float, float] | None
+    one_of: tuple[str, ...]
+    flag: str
+    read: Callable[[object], Any] | None
+    excludes: str
+    none: str
+    live: bool
+    names: Callable[[str], str] | None
+
+
+def key(default: Any, help: str, **facts: Unpack[Facts]) -> Any:
     """Declare a dataclass field as a configuration key.
 
     The field's annotation says what is accepted: ``bool``, ``int``, ``float``, ``str``,
@@ -39,35 +54,11 @@ def key(
     names, in which X is ``str`` or another dataclass of keys.
 
     :param help: one line for people: etc/netlab.toml and --help are made of it.
-    :param unit: ``s``, ``bytes``, ...; shown in errors and help.
-    :param bounds: smallest and largest number accepted, both included.
-    :param one_of: the only words accepted (for a tuple: the only ones it may hold).
-    :param flag: the option of ``twistd netlab`` that sets it, without the dashes.
-    :param read: turns what the file, the environment or a flag holds into the field's value;
-        raises ValueError with what would be right. For what annotation and bounds cannot say. In
-        a table it reads each value.
-    :param excludes: the neighbouring key that must not be set beside this one; where the two come
-        from different sources, the stronger source wins.
-    :param none: the word that stands for None.
-    :param live: it can change while the daemon runs; else a change waits for a restart.
-    :param names: reads the names in a table; raises ValueError with what would be right.
     """
-    facts = {
-        "default": default,
-        "help": help,
-        "unit": unit,
-        "bounds": bounds,
-        "one_of": one_of,
-        "flag": flag,
-        "read": read,
-        "excludes": excludes,
-        "none": none,
-        "live": live,
-        "names": names,
-    }
+    metadata = {"default": default, "help": help, **facts}
     if isinstance(default, Mapping):
-        return field(default_factory=lambda: default, metadata=facts)
-    return field(default=default, metadata=facts)
+        return field(default_factory=lambda: default, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 class TableError(ValueError):
@@ -87,13 +78,13 @@ class Key:
     kind: Any
     default: Any
     help: str
-    unit: str
-    bounds: tuple[float, float] | None
-    one_of: tuple[str, ...]
-    flag: str
-    read: Callable[[object], Any] | None
-    excludes: str
-    none: str
+    unit: str = ""
+    bounds: tuple[float, float] | None = None
+    one_of: tuple[str, ...] = ()
+    flag: str = ""
+    read: Callable[[object], Any] | None = None
+    excludes: str = ""
+    none: str = "off"
     live: bool = False
     names: Callable[[str], str] | None = None
 

@@ -230,7 +230,8 @@ def _mail(lab: Lab, state_dir: Path) -> None:
     settings, name = lab.config.sandbox, socket.gethostname()
     try:
         bounds = netlabsvc.mail.sandbox.bounds(settings)
-        store = netlabsvc.mail.store.Store(state_dir, in_thread, bounds)
+        soon = partial(lab.reactor.callLater, 0)
+        store = netlabsvc.mail.store.Store(state_dir, in_thread, bounds, soon)
     except netlabsvc.mail.schema.StoreError as error:
         raise StartError(f"mail: {error}") from None
     lab.close_at_end(store.close)

@@ -68,8 +68,8 @@ FIRST = {
         *("journey", "trust"),
     },
     "mail": {
-        *("answers", "arrivals", "certificate", "client", "inbox", "logins", "mailbox"),
-        *("operating", "queue", "sandbox", "schema", "speech", "stock", "store"),
+        *("answers", "arrivals", "certificate", "client", "connection", "inbox", "logins"),
+        *("mailbox", "operating", "queue", "sandbox", "schema", "speech", "stock", "store"),
         *("courier", "exchangers", "opening", "speaking", "tls", "turns"),
         *("book", "destination", "lane", "queue_operating", "reporter", "spool"),
     },

@@ -18,6 +18,11 @@ from netlabsvc.mail.text import shown, shown_line
 
 #: Headers end long before this many bytes, or nobody needs the rest of them.
 HEAD_BYTES = 16384
+#: Encoded words beside each other, with a few question marks that should have been encoded, too.
+#: `decode_header` gets nothing else: for each beginning of a word it looks for an end as far as the
+#: value goes, which takes seconds where a hostile one is full of beginnings.
+_WORD = r"=\?[^?]{0,80}\?[bqBQ]\?[^?]*(?:\?(?!=)[^?]*){0,8}\?="
+_WORDS = re.compile(rf"{_WORD}(?:[ ]?{_WORD})*")
 
 
 class _AsTheyCame(Compat32):
@@ -56,11 +61,15 @@ def decoded_header(value: str) -> str:
     """A header's text: encoded words decoded (RFC 2047), folded lines joined."""
     raw = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     unfolded = " ".join(raw.split())
+    head, rest = unfolded[:HEAD_BYTES], unfolded[HEAD_BYTES:]
+    return shown_line(_WORDS.sub(_decoded_words, head) + rest)
+
+
+def _decoded_words(match: re.Match[str]) -> str:
     try:
-        words = decode_header(unfolded)
+        return "".join(_word(word, charset) for word, charset in decode_header(match[0]))
     except (HeaderParseError, ValueError):
-        return shown_line(unfolded)
-    return shown_line("".join(_word(word, charset) for word, charset in words))
+        return match[0]
 
 
 def _word(word: bytes | str, charset: str | None) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -23,9 +22,12 @@ class Speech:
     :ivar busy: something is still to be said; the client should not be read until it is.
     """
 
-    def __init__(self, transport: Any, reactor: IReactorTime, done: Deed) -> None:
-        """:param done: called when everything is said that could not be said at once."""
-        self._transport = transport
+    def __init__(self, write: Callable[[bytes], None], reactor: IReactorTime, done: Deed) -> None:
+        """:param write: sends bytes.
+
+        :param done: called when everything is said that could not be said at once.
+        """
+        self._write = write
         self._reactor = reactor
         self._done = done
         self._queue: deque[Reply | Deed] = deque()
@@ -56,7 +58,7 @@ class Speech:
                 at_once.append(item.encode())
                 continue
             if at_once:
-                self._transport.write(b"".join(at_once))
+                self._write(b"".join(at_once))
                 at_once.clear()
             if isinstance(item, Reply):
                 self._call = self._reactor.callLater(
@@ -65,12 +67,12 @@ class Speech:
                 return
             item()
         if at_once:
-            self._transport.write(b"".join(at_once))
+            self._write(b"".join(at_once))
 
     def _later(self, data: bytes, bytewise: bool) -> None:
         """Say a reply, or its first byte: what is written in one turn goes out in one segment."""
         size = 1 if bytewise else len(data)
-        self._transport.write(data[:size])
+        self._write(data[:size])
         if rest := data[size:]:
             self._call = self._reactor.callLater(0, self._later, rest, bytewise)
             return

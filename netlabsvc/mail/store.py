@@ -23,6 +23,11 @@ from netlabsvc.mail.record import Record
 _DAY_S = 86400
 
 InThread = Callable[[Callable[[], Any]], Deferred[Any]]
+Soon = Callable[[Callable[[], None]], object]
+
+
+def _at_once(function: Callable[[], None]) -> None:
+    function()
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,8 @@ class Store:
     """Where the daemon puts mail.
 
     Disks are slow, so writing is done in a thread, one commit at a time; whatever arrives during
-    a commit goes to disk with the next one. Many sessions thus share the price of a commit.
+    a commit, or in the turn of the reactor that begins one, goes to disk together. Many sessions
+    thus share the price of a commit.
 
     :ivar bounds: may be replaced at any time.
     :ivar added: each of these is called, in the reactor's thread, with whatever was kept.
@@ -61,16 +67,25 @@ class Store:
 
     _log = Logger()
 
-    def __init__(self, directory: Path, in_thread: InThread, bounds: Bounds = Bounds()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        in_thread: InThread,
+        bounds: Bounds = Bounds(),
+        soon: Soon = _at_once,
+    ) -> None:
         """Open the store, or make it.
 
         :param directory: the state directory, which exists.
         :param in_thread: calls a function, elsewhere, and gives its result:
             ``partial(deferToThreadPool, reactor, reactor.getThreadPool())``.
+        :param soon: calls a function when what is there to be read has been read:
+            ``partial(reactor.callLater, 0)``.
         :raises StoreError: when the file cannot be written, or is not a store of this version.
         """
         self._db = schema.open_to_write(directory / schema.FILE)
         self._in_thread = in_thread
+        self._soon = soon
         self.bounds = bounds
         self.added: list[Callable[[Entry], None]] = []
         self._waiting: list[tuple[Mail, Deferred[int]]] = []
@@ -83,13 +98,15 @@ class Store:
         kept: Deferred[int] = Deferred()
         self._waiting.append((mail, kept))
         if not self._writing:
-            self._write_waiting()
+            self._writing = True
+            self._soon(self._write_waiting)
         return kept
 
     def tidy(self, now_s: float) -> None:
         """Let go what is too old, or too much."""
         self._now_s = now_s
         if not self._writing:
+            self._writing = True
             self._write_waiting()
 
     def close(self) -> Deferred[None]:
@@ -101,16 +118,15 @@ class Store:
 
     def _write_waiting(self) -> None:
         batch, self._waiting = self._waiting, []
-        self._writing = True
         writing = self._in_thread(lambda: self._write([mail for mail, _ in batch]))
         writing.addBoth(self._written, batch)
 
     def _written(
         self, result: list[Entry] | Failure, batch: list[tuple[Mail, Deferred[int]]]
     ) -> None:
-        self._writing = False
+        self._writing = bool(self._waiting)
         if self._waiting:
-            self._write_waiting()
+            self._soon(self._write_waiting)
         elif self._closed:
             self._close(self._closed)
         if isinstance(result, Failure):
@@ -139,7 +155,7 @@ class Store:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             first = schema.next_id(self._db)
-            entries = [self._insert(number, mail) for number, mail in enumerate(mails, first)]
+            entries = self._insert(first, mails)
             removed = self._trim(max([self._now_s, *(entry.time_s for entry in entries)]))
             self._db.execute("COMMIT")
         except BaseException:
@@ -149,9 +165,11 @@ class Store:
             give_back(self._db)
         return entries
 
-    def _insert(self, mail_id: int, mail: Mail) -> Entry:
-        record = mail.describe(mail_id)
-        return entry_of(mail_id, record, schema.insert(self._db, mail_id, record, mail.data))
+    def _insert(self, first: int, mails: list[Mail]) -> list[Entry]:
+        records = [(number, mail.describe(number)) for number, mail in enumerate(mails, first)]
+        rows = [(*one, mail.data) for one, mail in zip(records, mails, strict=True)]
+        found = schema.insert(self._db, rows)
+        return [entry_of(*one, read) for one, read in zip(records, found, strict=True)]
 
     def _trim(self, now_s: float) -> int:
         """Take the oldest out until the bounds hold, the newest excepted; how many went."""

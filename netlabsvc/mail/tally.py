@@ -14,6 +14,7 @@ class Outcome(StrEnum):
     """What became of a message whose DATA was begun."""
 
     KEPT = "kept"
+    DROPPED = "dropped"
     REFUSED = "refused"
     FAILED = "failed"
     ABANDONED = "abandoned"
@@ -46,8 +47,8 @@ class Tally:
         )
         yield counter_by(
             "netlab_mail_messages_total",
-            "Messages by what became of them: kept, refused (5xx), failed (our disk: 4xx), or "
-            "abandoned by their client.",
+            "Messages by what became of them: kept, dropped (on disk, but not answered, as told), "
+            "refused (5xx), failed (our disk: 4xx), or abandoned by their client.",
             "outcome",
             self.messages,
         )

@@ -149,17 +149,9 @@ class Stamp(Tongue):
             own = session.sent & 0xFFFFFFFF
             session.sent += 1
         rest = self._rest(data, number, own, session) if length > base_bytes else b""
-        base = reply.pack(
-            own,
-            ntp.from_unix_ns(now_ns()),
-            self.error_estimate,
-            ssid,
-            ntp.from_unix_ns(received_ns),
-            number,
-            stamp,
-            estimate,
-            ttl,
-        )
+        came, left = ntp.from_unix_ns(received_ns), ntp.from_unix_ns(now_ns())
+        quality = self.error_estimate
+        base = reply.pack(own, left, quality, ssid, came, number, stamp, estimate, ttl)
         return base + rest if key is None else base + _hmac(base, key) + rest
 
     def sent(self, reply: bytes, host: str, port: int, at_ns: int) -> None:

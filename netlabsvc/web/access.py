@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from time import gmtime
 from typing import Any, NamedTuple
@@ -22,23 +23,24 @@ from netlabsvc.times import rfc3339
 
 FORMS = ("combined", "json", "off")
 
+#: A longer text is made anew each time: what is known of an answer takes a bounded place.
+MOST_KEPT = 1024
 _UNSAFE = re.compile(r'["\\]|[^\x20-\x7e]')
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-class Visit(NamedTuple):
-    """What there is to tell of an answer.
+@dataclass(slots=True)
+class Told:
+    """What there is to tell of an answer, whoever got it.
 
-    :ivar host: the address of the peer; "" for a Unix socket's.
-    :ivar line: the request line as it was sent; empty where none was read.
+    :ivar method: b"" where no request was read, as is `line`.
+    :ivar line: the request line as it was sent.
     :ivar body_bytes: of the answer, as many as were handed to the kernel.
     :ivar cut: the connection ended before the answer did.
     :ivar why: in a sentence, where the connection was refused.
     """
 
-    host: str
-    port: int
-    time_s: float
+    method: bytes
     line: bytes
     status: int
     body_bytes: int
@@ -46,44 +48,73 @@ class Visit(NamedTuple):
     agent: bytes | None = None
     cut: bool = False
     why: str = ""
+    _text: str = field(default="", init=False, repr=False, compare=False)
+
+    def text(self) -> str:
+        """Its part of a line of the Combined Log Format, kept if short: most are told often."""
+        if self._text:
+            return self._text
+        line, referrer, agent = map(_quoted, (self.line, self.referrer, self.agent))
+        text = f'"{line}" {self.status} {self.body_bytes or "-"} "{referrer}" "{agent}"'
+        if len(text) <= MOST_KEPT:
+            self._text = text
+        return text
+
+
+class Who(NamedTuple):
+    """A peer: its address, "" for that of a Unix socket, and its port."""
+
+    host: str
+    port: int
+
+
+def who(peer: Any) -> Who:
+    """The peer with a transport's address; one of IPv4 that is mapped into IPv6 is of IPv4."""
+    host: str = getattr(peer, "host", "")
+    return Who(host.removeprefix("::ffff:") if "." in host else host, getattr(peer, "port", 0))
+
+
+class Visit(NamedTuple):
+    """An answer that a peer got."""
+
+    who: Who
+    time_s: float
+    told: Told
 
 
 def combined(visit: Visit) -> str:
     """The visit as a line of the Combined Log Format."""
-    size = visit.body_bytes or "-"
-    return (
-        f"{visit.host or '-'} - - {_stamp(int(visit.time_s))} "
-        f'"{_quoted(visit.line)}" {visit.status} {size} '
-        f'"{_quoted(visit.referrer)}" "{_quoted(visit.agent)}"'
-    )
+    (host, _), time_s, told = visit
+    return f"{host or '-'} - - {_stamp(int(time_s))} {told.text()}"
 
 
 def fields(visit: Visit) -> dict[str, Any]:
     """The visit as an object for machines."""
-    method, _, rest = visit.line.decode("latin-1").partition(" ")
+    told = visit.told
+    method, _, rest = told.line.decode("latin-1").partition(" ")
     target, _, protocol = rest.rpartition(" ")
-    told: dict[str, Any] = {
+    found: dict[str, Any] = {
         "ts": rfc3339(visit.time_s),
-        "peer": visit.host,
-        "port": visit.port,
+        "peer": visit.who.host,
+        "port": visit.who.port,
         "method": method,
         "target": target or rest,
         "protocol": protocol if target else "",
-        "status": visit.status,
-        "bytes": visit.body_bytes,
-        "referrer": _text(visit.referrer),
-        "user_agent": _text(visit.agent),
+        "status": told.status,
+        "bytes": told.body_bytes,
+        "referrer": _text(told.referrer),
+        "user_agent": _text(told.agent),
     }
-    if visit.cut:
-        told["cut"] = True
-    if visit.why:
-        told["why"] = visit.why
-    return told
+    if told.cut:
+        found["cut"] = True
+    if told.why:
+        found["why"] = told.why
+    return found
 
 
-def line(form: str, visit: Visit) -> str:
-    """A visit in one of the forms."""
-    return json_text(fields(visit)) if form == "json" else combined(visit)
+def line_of_json(visit: Visit) -> str:
+    """The visit as a line of JSON."""
+    return json_text(fields(visit))
 
 
 class Log:
@@ -106,18 +137,19 @@ class Log:
         self._write = write
         self._visits: list[Visit] = []
 
-    def add(self, visit: Visit) -> None:
+    def add(self, who: Who, time_s: float, told: Told) -> None:
         if self.form == "off":
             return
         if not self._visits:
             self._later(self.flush)
-        self._visits.append(visit)
+        self._visits.append(Visit(who, time_s, told))
 
     def flush(self) -> None:
         """Hand on what there is: in the next turn, and at the end."""
         visits, self._visits = self._visits, []
         if visits:
-            self._write(self.form, [line(self.form, visit) for visit in visits])
+            write = combined if self.form == "combined" else line_of_json
+            self._write(self.form, list(map(write, visits)))
 
 
 @lru_cache(maxsize=4)
@@ -128,17 +160,7 @@ def _stamp(second: int) -> str:
 
 
 def _quoted(value: bytes | None) -> str:
-    if not value:
-        return "-"
-    return _seen(value) if len(value) <= 256 else _safe(value)
-
-
-def _safe(value: bytes) -> str:
-    return _UNSAFE.sub(_visible, value.decode("latin-1"))
-
-
-#: The same lines and programs come again and again.
-_seen = lru_cache(maxsize=1024)(_safe)
+    return _UNSAFE.sub(_visible, value.decode("latin-1")) if value else "-"
 
 
 def _visible(match: re.Match[str]) -> str:

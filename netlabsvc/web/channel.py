@@ -17,6 +17,7 @@ know goes to twisted.web, byte for byte and in the same order.
 
 from __future__ import annotations
 
+import re
 import socket
 from enum import Enum, unique
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ from zope.interface import implementer
 
 from netlabsvc.connections import acknowledged_bytes, peer_name, plain_socket, unsent_bytes
 from netlabsvc.web import pages
+from netlabsvc.web.access import Who, who
 from netlabsvc.web.lane import end_of_head
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ RETRY_AFTER_S = 5
 STALL_S = 30.0
 #: How often one looks whether the peer reads: one that stopped is cut as much later at most.
 LOOK_S = 10.0
+#: The end of a request line (RFC 9110 section 2.5).
+_VERSION = re.compile(rb" HTTP/([0-9])\.([0-9])\Z")
 
 
 @unique  # two equal times would be one state
@@ -77,6 +81,7 @@ class Channel(HTTPChannel):
         self._rests = False  # every request that came has its answer, and nothing came after it
         self._head = b""
         self._socket: socket.socket | None = None
+        self._peer: Who | None = None
         self.admitted = False
 
     # The life of the connection
@@ -171,6 +176,8 @@ class Channel(HTTPChannel):
     def _take_heads(self, data: bytes) -> int:
         """Take whole heads one by one while each gets its answer at once; say how far that went."""
         start = 0
+        if self._peer is None:  # behind a proxy it is known when there are bytes from it
+            self._peer = who(self.transport.getPeer())
         while (
             self._rests
             and not (self._buffer or self._waitingForTransport)
@@ -181,7 +188,7 @@ class Channel(HTTPChannel):
             answer = self._lane.recall(head, now_s, self.site.date(now_s))
             if answer:
                 self._send(answer[0])
-                self.site.log_answer(self.transport.getPeer(), answer[1].told, now_s)
+                self.site.log_answer(self._peer, answer[1].told, now_s)
             else:
                 self._head = head
                 super().dataReceived(head)
@@ -191,6 +198,11 @@ class Channel(HTTPChannel):
 
     def lineReceived(self, line: bytes) -> None:
         self._rests = False
+        if not self.requests and (version := _VERSION.search(line)):
+            if version[1] != b"1":
+                self.refuse(505, "HTTP/1.1 is spoken here, and HTTP/1.0.")
+            elif version[2] > b"1":  # to be treated as the highest that is known (section 2.5)
+                line = line[:-1] + b"1"
         if not self._refused:
             super().lineReceived(line)
 
@@ -203,16 +215,29 @@ class Channel(HTTPChannel):
 
     def headerReceived(self, line: bytes) -> bool:
         name, _, value = line.partition(b":")
-        if name.lower() == b"content-length" and len(value.strip()) > 18:
+        name, value = name.lower(), value.strip(b" \t").lower()
+        if name == b"content-length" and len(value) > 18:
             self.refuse(413, f"A body has at most {MAX_BODY_BYTES} bytes here.")
+            return False
+        if name == b"transfer-encoding" and value != b"chunked":
+            # Where such a body ends nobody can tell (section 6.3), and "identity" is no longer one.
+            self.refuse(400, "Of all transfer codings only chunked is known here.")
             return False
         return bool(super().headerReceived(line))
 
     def allHeadersReceived(self) -> None:
         if self.length is not None and self.length > MAX_BODY_BYTES:
             self.refuse(413, f"A body has at most {MAX_BODY_BYTES} bytes here.")
+        elif self._expects_more():
+            self.refuse(417, "Nothing but 100-continue can be expected here.")
         else:
             super().allHeadersReceived()
+
+    def _expects_more(self) -> bool:
+        """Whether Expect has a member that nobody knows (RFC 9110 section 10.1.1)."""
+        values = self.requests[-1].requestHeaders.getRawHeaders(b"Expect", [])
+        members = b",".join(values).lower().split(b",")
+        return any(member.strip() not in (b"", b"100-continue") for member in members)
 
     def allContentReceived(self) -> None:
         if self._refused:

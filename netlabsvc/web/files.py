@@ -236,7 +236,8 @@ class Files(Resource):
         wanted = _header(request, b"Range")
         if wanted is None or request.method != b"GET":
             return []
-        if not range_applies(_header(request, b"If-Range"), now):
+        if_range, now_s = _header(request, b"If-Range"), int(self._reactor.seconds())
+        if not range_applies(if_range, now, now_s):
             return []
         try:
             return ranges.parse(wanted, size_bytes) or []

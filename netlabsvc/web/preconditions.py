@@ -98,10 +98,16 @@ def evaluate(header: Header, now: Validators) -> Outcome:
     return Outcome.PROCEED
 
 
-def range_applies(if_range: bytes | None, now: Validators) -> bool:
-    """Whether a Range may be answered in part (RFC 9110 section 13.1.5)."""
+def range_applies(if_range: bytes | None, now: Validators, now_s: int) -> bool:
+    """Whether a Range may be answered in part (RFC 9110 section 13.1.5).
+
+    A date is no strong validator within the second that it names, in which the file may have
+    changed twice (section 8.8.2.2).
+
+    :param now_s: the time of the request.
+    """
     if if_range is None:
         return True
     if if_range.startswith((b'"', b"W/")):
         return now.is_named_by(if_range, weak=False)
-    return from_http_date(if_range) == now.modified_s
+    return from_http_date(if_range) == now.modified_s < now_s

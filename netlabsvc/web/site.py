@@ -21,6 +21,7 @@ from netlabsvc.connections import Connections, peer_name
 from netlabsvc.logs import Batch
 from netlabsvc.metrics import Metric, gauge
 from netlabsvc.web import access, hosts, target
+from netlabsvc.web.access import Told, Who, who
 from netlabsvc.web.answer import answer, answer_empty, answer_error, answer_not_allowed
 from netlabsvc.web.channel import MAX_BODY_BYTES, Channel
 from netlabsvc.web.files import METHODS, Files, Serving
@@ -214,18 +215,6 @@ class Request(server.Request):
             self.site.log(self)
 
 
-class Told(NamedTuple):
-    """What the log tells of an answer; `line` is that of the request."""
-
-    method: bytes
-    line: bytes
-    status: int
-    body_bytes: int
-    referrer: bytes | None
-    agent: bytes | None
-    cut: bool
-
-
 class Site(server.Site):
     """The factory: it counts its connections, ends them when it is told to, and logs requests."""
 
@@ -346,7 +335,7 @@ class Site(server.Site):
     def log(self, request: http.Request) -> None:
         """One line for each request; twisted.web calls it when the answer has been written."""
         told = self.told(request, request.sentLength)
-        self.log_answer(request.getClientAddress(), told, self.reactor.seconds())
+        self.log_answer(who(request.getClientAddress()), told, self.reactor.seconds())
 
     def told(self, request: http.Request, body_bytes: int) -> Told:
         """What the log tells of an answer with a body of that size."""
@@ -360,29 +349,18 @@ class Site(server.Site):
             request.channel is None,
         )
 
-    def log_answer(self, peer: Any, told: Told, now_s: float) -> None:
+    def log_answer(self, peer: Who, told: Told, now_s: float) -> None:
         """Count an answer, and log it."""
-        method, line, status, body_bytes, referrer, agent, cut = told
-        self.tally.answered(method, status, body_bytes)
-        host, port = _host(peer), getattr(peer, "port", 0)
-        self.access.add(
-            access.Visit(host, port, now_s, line, status, body_bytes, referrer, agent, cut)
-        )
+        self.tally.answered(told.method, told.status, told.body_bytes)
+        self.access.add(peer, now_s, told)
 
     def log_refused(self, peer: Any, status: int, why: str, body_bytes: int) -> None:
         """The line of what never became a request."""
         self.tally.refused(status)
         self._log.debug("web {peer} {status}: {why}", peer=peer_name(peer), status=status, why=why)
-        host, port = _host(peer), getattr(peer, "port", 0)
-        now = self.reactor.seconds()
-        self.access.add(access.Visit(host, port, now, b"", status, body_bytes, why=why))
+        told = Told(b"", b"", status, body_bytes, why=why)
+        self.access.add(who(peer), self.reactor.seconds(), told)
 
     def _write(self, form: str, lines: Sequence[str]) -> None:
         batch = Batch(((line, {}) for line in lines), bare=True, json=form == "json")
         self._log.info("{batch}", batch=batch)
-
-
-def _host(peer: Any) -> str:
-    """The address of a peer; an IPv4 address mapped into IPv6 as IPv4, none for a Unix socket."""
-    host: str = getattr(peer, "host", "")
-    return host.removeprefix("::ffff:") if "." in host else host

@@ -25,8 +25,9 @@ from pathlib import Path
 
 from netlabsvc.web.listing import Entry
 
-#: A listing shows as many names; looking at them takes some 10 ms.
-MOST_NAMES = 5000
+#: A listing shows as many names: to look at them and to write it takes some 20 ms, in which nobody
+#: else is served.
+MOST_NAMES = 2000
 #: Symbolic links on the way to one file; the kernel's own limit.
 MOST_LINKS = 40
 

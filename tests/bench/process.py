@@ -65,10 +65,7 @@ class Process:
 
     def waited_s(self) -> float:
         """Seconds that it could have run and had no CPU: others used the machine."""
-        try:
-            return int((self._proc / "schedstat").read_text("ascii").split()[1]) / 1e9
-        except OSError:
-            return 0.0
+        return waited_by(self._process.pid)
 
     def peak_bytes(self) -> int:
         """The most memory it ever had (VmHWM)."""
@@ -116,3 +113,11 @@ class Process:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def waited_by(pid: int) -> float:
+    """Seconds that the first thread of a process could have run and had no CPU."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text("ascii").split()[1]) / 1e9
+    except OSError:
+        return 0.0

@@ -44,7 +44,8 @@ class Running:
 @asynccontextmanager
 async def sandbox(directory: Path, clock: Any = reactor, **settings: Any) -> AsyncIterator[Running]:
     """Listen on a free port of 127.0.0.1 until the block ends; time is that of `clock`."""
-    store = Store(directory, partial(deferToThreadPool, reactor, reactor.getThreadPool()))
+    in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+    store = Store(directory, in_thread, soon=partial(reactor.callLater, 0))
     factory = Factory(Sandbox(**settings), store, clock, "lab.example")
     port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(factory)
     try:

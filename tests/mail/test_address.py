@@ -88,8 +88,8 @@ def test_a_list_is_cut_at_commas_outside_quotes() -> None:
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        *[("<b@lab>", "b@lab"), ("Bob <b@lab>", "b@lab"), ("b@lab", "b@lab"), ("b@lab>", None)],
-        *[("<<b@lab>", None), ("<b@lab", None), ("b <b@lab> x", None)],
+        *(("<b@lab>", "b@lab"), ("Bob <b@lab>", "b@lab"), ("b@lab", "b@lab")),
+        *(("b@lab>", None), ("<<b@lab>", None), ("<b@lab", None), ("b <b@lab> x", None)),
     ],
 )
 def test_brackets_come_in_pairs(text: str, address: str | None) -> None:

@@ -26,6 +26,13 @@ def test_headers_and_texts_are_decoded() -> None:
     assert header(MIXED.encode(), b"subject") == r"folded over two\nlines"
 
 
+def test_words_as_clumsy_programs_write_them() -> None:
+    """A character cut in two, blanks and question marks in a word, and a word without end."""
+    assert header(b"Subject: =?utf-8?b?5bA=?= =?utf-8?b?j+aYjg==?=", b"subject") == "小明"
+    assert header(b"Subject: Re: =?utf-8?q?how are you??= !", b"subject") == "Re: how are you? !"
+    assert header(b"Subject: =?utf-8?q?no end", b"subject") == "=?utf-8?q?no end"
+
+
 @pytest.mark.parametrize(
     "hostile",
     [

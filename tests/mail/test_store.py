@@ -118,6 +118,22 @@ def test_the_oldest_go_when_there_is_too_much(tmp_path: Path) -> None:
         assert mailbox.counts().mails == 1
 
 
+def test_what_is_too_old_goes_without_a_new_mail(tmp_path: Path) -> None:
+    """`tidy` needs no mail to come; without a limit of age nothing is too old."""
+    store = Store(tmp_path, execute)
+    with Mailbox(tmp_path) as mailbox:
+        for day in (0, 1, 2):
+            store.add(mail(b"x", time_s=86400.0 * day))
+        store.tidy(86400.0 * 10_000)
+        assert mailbox.counts().mails == 3
+        store.bounds = Bounds(days=8.5)
+        store.tidy(86400.0 * 10)
+        assert [entry.id for entry in mailbox.page()] == [3]
+        store.tidy(86400.0 * 11)
+        assert mailbox.counts() == Counts(0, 0)
+    store.close()
+
+
 def test_removing_while_the_store_is_open(tmp_path: Path) -> None:
     """What was removed is gone with its bytes; the file shrinks, ids are not given again."""
     store, ids = Store(tmp_path, execute), list[int]()

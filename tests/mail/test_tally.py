@@ -77,3 +77,14 @@ async def test_messages_by_what_became_of_them(tmp_path: Path) -> None:
             "refused_total message 4xx": 1,
             "refused_total message 5xx": 1,
         }
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_taken_and_not_answered_is_no_kept_message(tmp_path: Path) -> None:
+    """drop@: the client is not told so, and the figures do not claim it."""
+    async with sandbox(tmp_path) as running:
+        peer = await connect(running.port)
+        peer.say(b"EHLO me\r\n" + START.replace(b"bob", b"drop") + b"hello\r\n.\r\n")
+        await peer.gone
+        assert figures(running)["messages_total dropped"] == 1
+        assert "messages_total kept" not in figures(running)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -73,9 +73,7 @@ def running(command: list[str], port: int, directory: Path) -> Iterator[str]:
 @pytest.fixture
 def nginx(tmp_path: Path, root: Path) -> Iterator[str]:
     """nginx as an ordinary program: its Debian package would start a server on all addresses."""
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        pytest.skip("needs nginx")
+    program = need("nginx")
     place, port = tmp_path / "nginx", free_port()
     place.mkdir()
     (place / "conf").write_text(NGINX.format(place=place, port=port, root=root))
@@ -157,14 +155,18 @@ def test_the_lab_resumes(root: Path, tmp_path: Path) -> None:
     assert "< HTTP/1.1 206 " in error
 
 
-def test_a_download_that_is_killed_can_be_gone_on_with(nginx: str, tmp_path: Path) -> None:
-    """Not even SIGKILL leaves a file of which nobody knows what it is a part of."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_download_that_is_killed_can_be_gone_on_with(
+    nginx: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Neither Ctrl-C nor SIGKILL leaves a file of which nobody knows what it is a part of."""
     file, url = tmp_path / "file", f"http://{nginx}/cut"
     with subprocess.Popen([NETLAB, "get", "-o", str(file), url]) as process:
         while not (file.exists() and file.stat().st_size):
             assert process.poll() is None
-        process.kill()
-    assert file.stat().st_size < len(BIG)
+        process.send_signal(number)
+    assert process.returncode == -number  # a shell makes 130 of Ctrl-C's
+    assert 0 < file.stat().st_size < len(BIG)
     status, _, error = get("-v", "-C", "-", "-o", str(file), url)
     assert (status, "< HTTP/1.1 206 " in error) == (0, True)
     assert file.read_bytes() == BIG

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import smtplib
 import socket
@@ -16,6 +17,7 @@ from netlabsvc.mail.mailbox import Mailbox
 from netlabsvc.mail.record import Record
 from support.daemon import NETLAB, Daemon
 from support.outside import need
+from system.outgoing import netlab
 
 QUIET = ("--services=mail",)
 
@@ -180,3 +182,88 @@ def test_the_inbox_in_scripts(tmp_path: Path) -> None:
             assert run(*ctl, "--reset")[0].startswith("open\n")
         assert inbox("rm", "1") == ("1 removed\n", 0)
         assert "there is no mail 1" in inbox("show", "1")[0]
+
+
+def test_msmtp_with_starttls_and_a_login(tmp_path: Path) -> None:
+    """The certificate is checked by the fingerprint that the daemon told; users_file decides."""
+    msmtp = need("msmtp")
+    line, _ = run(str(NETLAB), "inbox", "passwd", "ada", stdin="horse\n")
+    (tmp_path / "users").write_text(line)
+    (tmp_path / "netlab.toml").write_text(
+        '[mail.sandbox]\nauth = "required"\nusers_file = "users"\n'
+    )
+    with Daemon(tmp_path, *QUIET, "--config=netlab.toml") as daemon:
+        fingerprint = re.findall("(?:[0-9A-F]{2}:){31}[0-9A-F]{2}", "\n".join(daemon.lines))[0]
+        common = ["--host=127.0.0.1", f"--port={daemon.ports['mail']}", "--tls", "--from=a@b"]
+        common += [f"--tls-fingerprint={fingerprint}", "--auth=plain", "--user=ada"]
+        mail = "Subject: y\n\n.hi\n"
+        told, status = run(msmtp, *common, "--passwordeval=echo horse", "bob@lab", stdin=mail)
+        assert status == 0, told
+        told, status = run(msmtp, *common, "--passwordeval=echo cow", "bob@lab", stdin=mail)
+        assert (status, "535" in told) == (77, True), told
+        while len(got := records(daemon)) < 2:  # an attempt is written down behind the reply
+            assert daemon.process.poll() is None
+        kept, refused = got
+        assert (kept.verdict, kept.facts.auth_user, refused.verdict) == ("kept", "ada", "refused")
+        assert kept.facts.tls == "TLSv1.3"
+        with Mailbox(daemon.state_dir) as mailbox:
+            assert mailbox.source(1).endswith(b"\r\n\r\n.hi\r\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "tls", "user"),
+    [
+        ((), False, ""),
+        (("--tls", "starttls", "--tls-insecure"), True, ""),
+        (("--tls", "starttls", "--tls-insecure", "--user", "ada"), True, "ada"),
+        (("--tls", "off", "--user", "ada", "--auth", "CRAM-MD5"), False, "ada"),
+    ],
+)
+def test_netlab_mail(options: tuple[str, ...], tls: bool, user: str, tmp_path: Path) -> None:
+    """Our own client, in clear, in TLS, logged in, and by a digest; SMTPUTF8 in each."""
+    with Daemon(tmp_path, *QUIET) as daemon:
+        ended = netlab(
+            *("mail", "--server", f"127.0.0.1:{daemon.ports['mail']}", "--json", *options),
+            *("--from", "小明@lab", "--to", "bob@lab", "--subject", "你好", "--body", "..\n.\n"),
+            NETLAB_MAIL_PASSWORD="horse",
+        )
+        assert ended.status == 0, ended
+        (record,) = records(daemon)
+        assert (record.verdict, record.mail_from) == ("kept", "小明@lab")
+        assert (bool(record.facts.tls), record.facts.auth_user) == (tls, user)
+        assert record.smtputf8
+        assert "horse" not in repr(record)
+        told, status = run(str(NETLAB), "inbox", "show", "1", f"--state-dir={daemon.state_dir}")
+        assert (status, "Subject: 你好" in told) == (0, True), told
+
+
+def test_smtplib_with_starttls_login_and_many_mails(tmp_path: Path) -> None:
+    """What teachers use: one connection, several mails, one refused recipient among others."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with Daemon(tmp_path, *QUIET) as daemon:
+        with smtplib.SMTP("localhost", daemon.ports["mail"], timeout=20) as client:
+            client.starttls(context=context)
+            client.login("ada", "horse")
+            for number in range(20):
+                to = ["bob@lab", "reject-550@lab"]
+                refused = client.sendmail("ada@lab", to, f"Subject: {number}\n\n.\n..\n")
+                assert {name: code for name, (code, _) in refused.items()} == {to[1]: 550}
+            assert client.noop()[0] == 250
+        got = records(daemon)
+        assert [(one.verdict, one.rcpt_to) for one in got] == [("kept", ("bob@lab",))] * 20
+        with Mailbox(daemon.state_dir) as mailbox:
+            assert mailbox.source(7) == b"Subject: 6\r\n\r\n.\r\n..\r\n"
+
+
+@pytest.mark.parametrize("options", [("-N",), ("-q", "-1")])
+def test_a_mail_in_one_packet_through_nc(options: tuple[str, ...], tmp_path: Path) -> None:
+    """Nothing waits for a reply; -N closes its side at once and still hears all of them."""
+    nc = need("nc")
+    said = "HELO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nhi\r\n.\r\n"
+    said += "QUIT\r\n" if "-N" not in options else ""
+    with Daemon(tmp_path, *QUIET) as daemon:
+        told, _ = run(nc, *options, "127.0.0.1", str(daemon.ports["mail"]), stdin=said)
+        assert "250 2.0.0 kept as 1\n" in told
+        (record,) = records(daemon)
+        assert (record.verdict, record.size_bytes) == ("kept", 4)

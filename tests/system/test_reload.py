@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,33 @@ def test_the_web_root_and_the_log_change(lab: Lab, tmp_path: Path) -> None:
         lab.process.send_signal(signal.SIGHUP)
         lab.wait_for('"level": "error"', start)
         assert not any("joined" in line for line in lab.lines)
+
+
+def test_virtual_hosts_come_and_go(lab: Lab, tmp_path: Path) -> None:
+    """Another name, another directory, also for one whose connection was there before."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "who").write_text(name)
+    connection = HTTPConnection("127.0.0.1", lab.ports["web"], PATIENCE_S)
+
+    def who() -> tuple[int, bytes]:
+        connection.request("GET", "/who", headers={"Host": "a.lab:80"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    text = FREE.format(chat="", udp="")
+    assert who()[0] == 404
+    for name in ("a", "b"):
+        lab.reload(f'{text}[web.hosts."a.lab"]\nroot = "{name}"\n')
+        assert who() == (200, name.encode("ascii"))
+    start = len(lab.lines)
+    lab.file.write_text(f'{text}[web.hosts."a.lab"]\nroot = "none"\n')
+    lab.process.send_signal(signal.SIGHUP)
+    lab.wait_for("none", start)
+    assert who() == (200, b"b")
+    lab.reload(text)
+    assert who()[0] == 404
+    connection.close()
 
 
 def test_a_file_that_has_gone_and_no_file_at_all(lab: Lab, tmp_path: Path) -> None:

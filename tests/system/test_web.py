@@ -105,7 +105,7 @@ def test_the_front_page_tells_what_runs(tmp_path: Path) -> None:
 
 
 def test_over_tls(tmp_path: Path, root: Path) -> None:
-    """An endpoint string gives https, with HTTP/1.1 alone and HSTS; errors say it, too."""
+    """An endpoint string gives https with HTTP/1.1 alone, HSTS everywhere, and whole files."""
     key, certificate = self_signed(tmp_path)
     text = f"ssl:0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
     (tmp_path / "lab.toml").write_text(
@@ -117,6 +117,11 @@ def test_over_tls(tmp_path: Path, root: Path) -> None:
         for path in ("/", "/none"):
             answer = curl("-i", "--cacert", str(certificate), url + path)
             assert "\nStrict-Transport-Security: max-age=600\n" in answer
+        big = tmp_path / "big"
+        curl("-k", "-o", str(big), f"{url}/big")
+        assert big.read_bytes() == (root / "big").read_bytes()
+        curl("-k", "-r", "1000000-", "-o", str(big), f"{url}/big")
+        assert big.read_bytes() == (root / "big").read_bytes()[1_000_000:]
         context = ssl.create_default_context(cafile=str(certificate))
         context.set_alpn_protocols(["h2", "http/1.1"])
         plain = socket.create_connection(("localhost", int(number)), PATIENCE_S)

@@ -17,7 +17,7 @@ from twisted.logger import globalLogPublisher
 
 from netlabsvc.logs import Observer
 from netlabsvc.web import site
-from netlabsvc.web.access import Visit, combined, line
+from netlabsvc.web.access import Told, Visit, Who, combined, line_of_json
 from netlabsvc.web.settings import Settings
 
 #: The Combined Log Format as those who read logs do: Apache's mod_log_config, quotes with escapes.
@@ -127,13 +127,13 @@ def test_off_is_off(root: Path, clock: Clock, visit: Any, written: list[bytes]) 
 @given(st.binary(max_size=40), st.none() | st.binary(max_size=40), st.none() | st.binary())
 def test_nothing_forges_a_line(request: bytes, referrer: bytes | None, agent: bytes | None) -> None:
     """Whatever a peer sends, its line is one line of as many fields, in ASCII, and one object."""
-    visit = Visit("192.0.2.1", 1, 0.0, request, 200, 5, referrer, agent)
+    visit = Visit(Who("192.0.2.1", 1), 0.0, Told(b"", request, 200, 5, referrer, agent))
     text = combined(visit)
     found = COMBINED.fullmatch(text)
     assert found is not None
     assert text.isprintable()
     assert text.isascii()
     assert found[6] == "200"
-    told = line("json", visit)
+    told = line_of_json(visit)
     assert json.loads(told)["status"] == 200
     assert not re.search("[\x00-\x1f\x7f-\x9f\u2028\u202e]", told)

@@ -77,4 +77,10 @@ def test_the_order_of_conditions(headers: dict[bytes, bytes], outcome: Outcome) 
 )
 def test_if_range(if_range: bytes | None, applies: bool) -> None:
     """Only the very same state may be continued."""
-    assert range_applies(if_range, NOW) is applies
+    assert range_applies(if_range, NOW, NOW.modified_s + 1) is applies
+
+
+def test_a_date_is_weak_in_its_own_second() -> None:
+    """A file that may change again in the second of its date is not continued by that date."""
+    assert not range_applies(SAME, NOW, NOW.modified_s)
+    assert range_applies(NOW.etag, NOW, NOW.modified_s)

@@ -17,6 +17,8 @@ def get(path: str, *headers: str, method: str = "GET") -> bytes:
     return "\r\n".join(lines).encode("latin-1")
 
 
+CLOSED: dict[str, str | None] = {"Connection": "close"}
+
 #: Request, status, headers (None: must not be there), body (None: not compared).
 TABLE: list[tuple[bytes, int, dict[str, str | None], bytes | None]] = [
     # What there is
@@ -88,6 +90,15 @@ TABLE: list[tuple[bytes, int, dict[str, str | None], bytes | None]] = [
     (get("/", "Content-Length: 9999999", method="POST"), 413, {"Connection": "close"}, None),
     (get("/", "Content-Length: " + "9" * 5000, method="POST"), 413, {}, None),
     (get("/", "Content-Length: 1", "Content-Length: 1", method="POST") + b"x", 400, {}, None),
+    (get("/x", "Transfer-Encoding: identity", method="POST"), 400, CLOSED, None),
+    (get("/x", "Transfer-Encoding: gzip, chunked", method="POST"), 400, CLOSED, None),
+    (get("/x", "Transfer-Encoding: chunked, identity", method="POST"), 400, CLOSED, None),
+    (get("/x", "Transfer-Encoding: \x0bchunked", method="POST"), 400, CLOSED, None),
+    (get("/x", "Transfer-Encoding: ", method="POST"), 400, CLOSED, None),
+    (get("/x", "Content-Length: 3", "Transfer-Encoding: chunked", method="POST"), 400, {}, None),
+    (get("/x", "Content-Length : 3", method="POST"), 400, {"Connection": "close"}, None),
+    (get("/x", "Content-Length: +3", method="POST"), 400, {"Connection": "close"}, None),
+    (get("/x", "X: a\rY: b", method="POST"), 400, {"Connection": "close"}, None),
     # Methods
     (get("/digits.txt", method="HEAD"), 200, {"Content-Length": "1000"}, b""),
     (get("/none", method="HEAD"), 404, {}, b""),
@@ -104,6 +115,17 @@ TABLE: list[tuple[bytes, int, dict[str, str | None], bytes | None]] = [
     (get("/x", "Content-Length: 3", method="PUT") + b"abc", 405, {}, None),
     # HTTP/1.0
     (b"GET /digits.txt HTTP/1.0\r\n\r\n", 200, {"Content-Length": "1000"}, DIGITS),
+    # Other versions, and expectations
+    (b"GET /digits.txt HTTP/1.2\r\nHost: lab\r\n\r\n", 200, {"Connection": None}, DIGITS),
+    (b"GET /digits.txt HTTP/1.9\r\n\r\n", 400, {}, None),
+    (b"GET /digits.txt HTTP/2.0\r\nHost: lab\r\n\r\n", 505, {"Connection": "close"}, None),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, {"Connection": "close"}, None),
+    (b"GET /digits.txt HTTP/0.9\r\n\r\n", 505, {"Connection": "close"}, None),
+    (b"GET /digits.txt HTTP/1.10\r\nHost: lab\r\n\r\n", 400, {}, None),
+    (b"GET /digits.txt http/1.1\r\nHost: lab\r\n\r\n", 400, {}, None),
+    (get("/", "Expect: tea"), 417, {"Connection": "close"}, None),
+    (get("/", "Expect: 100-Continue, tea", "Content-Length: 9"), 417, {}, None),
+    (get("/digits.txt", "Expect: "), 200, {}, DIGITS),
     # Ranges
     (get("/digits.txt", "Range: bytes=0-3"), 206, {"Content-Range": "bytes 0-3/1000"}, b"0123"),
     (get("/digits.txt", "Range: bytes=998-"), 206, {"Content-Length": "2"}, b"89"),

@@ -186,6 +186,60 @@ async def test_one_download_leaves_turns_to_others(
     assert max(asked) == transfer.TURN_BYTES
 
 
+def _cold(*_: object) -> int:
+    """preadv(2) with RWF_NOWAIT where the bytes would have to come from the disk."""
+    raise BlockingIOError
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_thread_waits_for_the_disk(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not in memory is read outside the reactor's thread before the kernel copies it."""
+    here, read_to = threading.get_ident(), 0
+    pread, sendfile = os.pread, os.sendfile
+
+    def waiting(file: int, count: int, offset: int) -> bytes:
+        nonlocal read_to
+        assert threading.get_ident() != here
+        read_to = offset + count
+        return pread(file, count, offset)
+
+    def copying(out: int, file: int, offset: int, count: int) -> int:
+        assert offset + count <= read_to
+        return sendfile(out, file, offset, count)
+
+    monkeypatch.setattr(os, "preadv", _cold)
+    monkeypatch.setattr(os, "pread", waiting)
+    monkeypatch.setattr(os, "sendfile", copying)
+    assert (await deferToThread(converse, port, WHOLE)).endswith(BIG)
+    assert read_to == len(BIG)
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_goes_while_the_disk_is_waited_for(
+    port: int, factory: site.Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file stays open as long as a thread reads from it, and is closed then."""
+    before, pread = descriptors(), os.pread
+    asked, spun = threading.Event(), threading.Event()
+    read: list[bytes] = []
+
+    def waiting(file: int, count: int, offset: int) -> bytes:
+        asked.set()
+        spun.wait(20)
+        read.append(pread(file, count, offset))
+        return read[-1]
+
+    monkeypatch.setattr(os, "preadv", _cold)
+    monkeypatch.setattr(os, "pread", waiting)
+    with socket.create_connection(("127.0.0.1", port)) as peer:
+        peer.sendall(WHOLE)
+        assert await deferToThread(asked.wait, 20)
+    await until(lambda: not factory.connections)
+    spun.set()
+    await until(lambda: descriptors() <= before)
+    assert read == [BIG[: transfer.AHEAD_BYTES]]
+
+
 def test_without_a_socket_it_is_read_and_written(visit: Callable[..., Any], big: Path) -> None:
     """Where the kernel cannot copy, as under TLS, each piece waits until the peer took the last."""
     visitor = visit()

@@ -24,7 +24,7 @@ pid {place}/pid;
 error_log {place}/error;
 events {{ worker_connections 2048; }}
 http {{
-  include /etc/nginx/mime.types;
+  types {{ text/plain txt; }}
   access_log {log};
   sendfile on;
   tcp_nopush on;
