@@ -70,7 +70,7 @@ FIRST = {
     "mail": {
         *("answers", "arrivals", "certificate", "client", "connection", "inbox", "logins"),
         *("mailbox", "operating", "queue", "sandbox", "schema", "speech", "stock", "store"),
-        *("courier", "exchangers", "opening", "speaking", "tls"),
+        *("courier", "exchangers", "opening", "speaking", "tls", "turns"),
         *("book", "destination", "lane", "queue_operating", "reporter", "spool"),
     },
     "control": {"api", "client", "socket", "stream", "witness"},

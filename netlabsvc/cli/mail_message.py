@@ -146,12 +146,11 @@ def _stdin() -> bytes:
 
 def copies(mail: Outgoing, count: int) -> Iterator[Outgoing]:
     """The same mail again and again, each with a Message-ID of its own."""
-    random = SystemRandom()
+    run = f"{SystemRandom().getrandbits(64):016x}"
     head, found, rest = mail.message.partition(b"\r\nMessage-ID: <")
     _, at, tail = rest.partition(b"@")
     for number in range(count):
         message = mail.message
         if found and at and count > 1:
-            unique = f"{number}.{random.getrandbits(64):016x}".encode()
-            message = b"".join([head, found, unique, at, tail])
+            message = b"".join([head, found, f"{number}.{run}".encode(), at, tail])
         yield Outgoing(mail.mail_from, mail.rcpt_to, message, mail.dsn)

@@ -27,10 +27,12 @@ class Dialogue:
         self._verbose = verbose
         self._explain = explain
         self._file: Any = None
+        self._path = Path()
 
     def write_to(self, path: Path, stack: ExitStack) -> None:
-        """:raises OSError: when the file cannot be written."""
-        self._file = stack.enter_context(path.open("w", encoding="utf-8"))
+        """:raises OSError: when the file cannot be opened."""
+        self._file, self._path = path.open("w", encoding="utf-8"), path
+        stack.callback(self._write, self._file.close)
 
     def take(self, line: Line) -> None:
         if self._verbose:
@@ -40,7 +42,16 @@ class Dialogue:
         if self._file:
             at_s = round(line.at_s, 6)
             told = {"at_s": at_s, "side": line.side, "text": line.text, "tls": line.tls}
-            self._file.write(json.dumps(told, ensure_ascii=False) + "\n")
+            self._write(self._file.write, json.dumps(told, ensure_ascii=False) + "\n")
+
+    def _write(self, write: Callable[..., object], *data: str) -> None:
+        """What cannot be written is no reason to end a dialogue; it is said, once."""
+        try:
+            write(*data)
+        except OSError as error:
+            if self._file:
+                self._file = None
+                click.echo(f"{self._path}: {error.strerror}; it is not whole", err=True)
 
 
 class Enter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, replace
 from random import SystemRandom
 from typing import Any
@@ -13,12 +13,16 @@ from twisted.names import client as names
 from netlabsvc.cli.mail_server import SMTP_PORT, Server
 from netlabsvc.cli.run import host_and_port
 from netlabsvc.mail import address
+from netlabsvc.mail.courier import Courier
 from netlabsvc.mail.delivery import Ending, Fate, Outgoing, Progress, Result, Stage
 from netlabsvc.mail.exchangers import NoExchanger, exchangers
 from netlabsvc.mail.plan import Plan, Stop
 
 #: Where nothing of the mail was said yet: the next host may be tried.
 _BEFORE_MAIL = {Stage.CONNECT, Stage.GREETING, Stage.EHLO, Stage.STARTTLS, Stage.TLS}
+
+#: Mails given to a connection at once: one on its way, one said behind it, one to follow then.
+_AHEAD = 3
 
 
 @dataclass(frozen=True)
@@ -98,16 +102,20 @@ async def many(
     **courier: Any,
 ) -> list[Result]:
     """All mails, over so many connections, each of which takes the next one when it is free."""
-    waiting = iter(mails)
+    waiting, results = iter(mails), list[Result]()
 
-    async def carry() -> list[Result]:
-        sender, results = server.courier(reactor, host, port, plan, **courier), []
+    async def carry(sender: Courier) -> None:
         for mail in waiting:
             results.append(await sender.send(mail))
-        await sender.close()
-        return results
 
-    lots = await gatherResults(
-        [Deferred.fromCoroutine(carry()) for _ in range(connections)], consumeErrors=True
-    )
-    return [result for lot in lots for result in lot]
+    async def connection() -> None:
+        sender = server.courier(reactor, host, port, plan, **courier)
+        await _all(carry(sender) for _ in range(_AHEAD if plan.pipelining else 1))
+        await sender.close()
+
+    await _all(connection() for _ in range(connections))
+    return results
+
+
+async def _all(coroutines: Iterable[Coroutine[Deferred[Any], Any, None]]) -> None:
+    await gatherResults(map(Deferred.fromCoroutine, coroutines), consumeErrors=True)

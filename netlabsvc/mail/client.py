@@ -6,6 +6,12 @@
 A mail counts as delivered after a 2xx to its final dot, and after nothing else; every end of the
 connection gives the mail on its way a `Result` (RFC 5321; what follows from an ending is in
 `delivery`). Nothing is sent twice: to try again is the business of whoever asked.
+
+Where the server takes commands said together, those of a mail go up to its DATA in one write, and
+behind the message before it when that mail is known by then (RFC 2920 3.1):
+
+    C: MAIL, RCPT, DATA                    C: message, dot, MAIL, RCPT, DATA
+    S: 250, 250, 354                       S: 250, 250, 250, 354
 """
 
 from __future__ import annotations
@@ -18,21 +24,21 @@ from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 
-from netlabsvc.mail.delivery import Ending, Fate, Outgoing, Progress, Result, Stage
-from netlabsvc.mail.opening import Opening
+from netlabsvc.mail.delivery import Ending, Fate, Outgoing, Stage
 from netlabsvc.mail.plan import Plan
-from netlabsvc.mail.speaking import SUCCESS, Awaited, Pause, Watch
+from netlabsvc.mail.speaking import SUCCESS, Asked, Awaited, Pause, Watch, as_lines
 from netlabsvc.mail.transaction import CannotCarry, mail_command, rcpt_command
 from netlabsvc.mail.transcript import Transcript
 from netlabsvc.mail.transparency import END, Stuffed, on_wire
+from netlabsvc.mail.turns import Turns
 
 #: A message up to here is written at once.
 SMALL_BYTES = 65536
-RCPT_ANSWERS = [*SUCCESS, *range(400, 600)]
+RCPT_ANSWERS = frozenset([*SUCCESS, *range(400, 600)])
 
 
-class Client(Opening):
-    """One connection. One mail at a time; the next one is given when the last has its result."""
+class Client(Turns):
+    """One connection; the mails go in the order in which they are given."""
 
     def __init__(
         self,
@@ -52,36 +58,19 @@ class Client(Opening):
         super().__init__(reactor, plan, random, watch, pause, transcript)
         #: Fires when the connection has ended.
         self.gone: Deferred[None] = Deferred()
-        self._mail: tuple[Outgoing, Progress, Deferred[Result]] | None = None
-        #: What the mail on its way will get, while replies to what was said with it are to come.
-        self._verdict: Result | None = None
-        self._established = False
+        # What is awaited for each command of a mail.
+        self._to_mail = Awaited(Stage.MAIL, SUCCESS, self.smtpState_to, self.refused)
+        self._to_rcpt = Awaited(Stage.RCPT, RCPT_ANSWERS, self.smtpState_toOrData, self.refused)
+        self._to_data = Awaited(Stage.DATA, [354], self.smtpState_data, self._data_refused)
+        self._to_dot = Awaited(Stage.DOT, SUCCESS, self.smtpState_msgSent, self.refused)
         self._needs_reset = False
-        self._ending = False
         self._end: tuple[Ending, str] | None = None
 
-    # What whoever sends mails calls.
-
-    def send(self, outgoing: Outgoing) -> Deferred[Result]:
-        """Send a mail when the connection is ready; fires with what became of it, never fails."""
-        assert self._mail is None, "one mail at a time"
-        result: Deferred[Result] = Deferred()
-        self._mail, self._verdict = (outgoing, Progress(outgoing), result), None
-        if self._ending:
-            self._conclude(*self._end or (Ending.TRY_LATER, "the connection has ended"))
-        elif self._established:
-            self.stage = Stage.MAIL
-            self._begin_mail()
-        return result
-
-    @property
-    def usable(self) -> bool:
-        """Whether another mail can be sent."""
-        return bool(self.connected) and not self._ending
+    # What whoever sends mails calls, beside `send`.
 
     def close(self) -> Deferred[None]:
         """Say QUIT, unless that was said; fires when the connection has ended."""
-        if self.usable:
+        if self.connected and not self._ending:
             self._quit()
         closed: Deferred[None] = Deferred()
         self.gone.chainDeferred(closed)
@@ -91,29 +80,30 @@ class Client(Opening):
         if self.connected and self._ending:
             self.transport.abortConnection()
         elif self.connected:
+            self._unheard = False
             cause = f"no answer in time from the server (at: {self.stage}, {what})"
-            self.broken(Ending.TRY_LATER, cause)
+            self.broken(*self.given_up() or (Ending.TRY_LATER, cause))
 
     # How it ends.
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
-        self.rest()
+        self.fall_silent()
         self.connected = 0
         if self.stage is Stage.TLS and not self._ending:
             self._end = Ending.UNAVAILABLE, f"TLS failed: {self.plan.tls.cause(reason)}"
         elif not self._end:
             cause = f"the server closed the connection (at: {self.stage})"
-            self._end = Ending.TRY_LATER, cause
-        self._conclude(*self._end)
+            self._end = self.given_up() or (Ending.TRY_LATER, cause)
         self._ending = True
+        self._conclude(*self._end)
         self.gone.callback(None)
 
     def broken(self, ending: Ending, cause: str) -> None:
         """The dialogue cannot go on: nothing more is said or heard."""
         self._end = self._end or (ending, cause)
         self._ending = True
-        self.rest()
+        self.fall_silent()
         self._awaited.clear()
         self.clearLineBuffer()
         if self.transport is not None:
@@ -125,24 +115,6 @@ class Client(Opening):
         self._end = ending, cause
         self._quit()
         self._conclude(ending, cause)
-
-    def _conclude(self, ending: Ending, cause: str, fate: Fate = Fate.DEFERRED) -> None:
-        """The mail on its way, if there is one, ends without a reply that decides it."""
-        if self._mail:
-            self._settle(self._verdict or self._progress().cannot(ending, cause, fate))
-
-    def _settle(self, outcome: Result) -> None:
-        """The mail has its result; the connection may go on."""
-        assert self._mail is not None
-        (_, _, result), self._mail = self._mail, None
-        result.callback(outcome.over(self.channel))
-
-    def _progress(self) -> Progress:
-        """That of the mail on its way, at the stage reached."""
-        assert self._mail is not None
-        progress = self._mail[1]
-        progress.stage = self.stage
-        return progress
 
     def _quit(self) -> None:
         self._ending = True
@@ -174,6 +146,7 @@ class Client(Opening):
         if self.stage is Stage.BODY or (code == 421 and not self._ending):
             self.refused(code, text)
         else:
+            self._unheard = False
             super().replied(code, text)
 
     def unasked(self, code: int, text: bytes) -> None:
@@ -194,60 +167,74 @@ class Client(Opening):
             self.broken(ending, cause)
         elif not self._established or self.stage is Stage.RSET:
             self.no_session(ending, cause)
-        elif not self._awaited:
+        elif self.stage is Stage.DOT or not self._awaited:
             self._mail_is_over()
 
     def _mail_is_over(self) -> None:
         """The replies have all come; the connection stays."""
         assert self._verdict is not None
         self._needs_reset = self.stage in (Stage.RCPT, Stage.DATA)
+        verdict, self._verdict = self._verdict, None
         self.rest()
-        self._settle(self._verdict)
+        self._settle(verdict)
 
     # The mail.
 
     def ready(self) -> None:
         self._established = True
         if self._mail:
-            self._begin_mail()
+            self.begin_mail()
         else:
             self.rest()
 
-    def _begin_mail(self) -> None:
+    def begin_mail(self) -> None:
         """Say MAIL, and with pipelining all up to DATA; RSET alone when one was left open."""
         assert self._mail is not None
-        outgoing = self._mail[0]
         if self._needs_reset:
             self._needs_reset = False
             self.ask(b"RSET", Awaited(Stage.RSET, SUCCESS, self._was_reset, self.refused))
             return
         try:
-            mail = mail_command(outgoing, self.offers)
+            asked = self._envelope(self._mail.outgoing)
         except CannotCarry as error:
             self.stage = Stage.EHLO  # whose answer decides it
             self.rest()
             self._conclude(Ending.UNAVAILABLE, str(error), Fate.REFUSED)
-            return
-        asked = [(mail, Awaited(Stage.MAIL, SUCCESS, self.smtpState_to, self.refused))]
+        else:
+            self.ask_all(asked)
+
+    def _envelope(self, outgoing: Outgoing) -> Asked:
+        """:raises CannotCarry: for a mail that this server cannot take."""
+        mail = mail_command(outgoing, self.offers)
+        asked = [(mail, self._to_mail)]
         if self._together:
-            asked += map(self._rcpt, outgoing.rcpt_to)
+            asked += [self._rcpt(outgoing, recipient) for recipient in outgoing.rcpt_to]
             asked.append(self._data())
-        self.ask_all(asked)
+        return asked
+
+    def _announcement(self) -> Asked:
+        """What of the next mail is said behind this message."""
+        if not (self._waiting and self._together and self._pause is None):
+            return []
+        try:
+            asked = self._envelope(self._waiting[0].outgoing)
+        except CannotCarry:
+            return []
+        self._announced = self._waiting[0]
+        return asked
 
     @property
     def _together(self) -> bool:
         return self.plan.pipelining and "PIPELINING" in self.offers and self.plan.stop is None
 
     def _was_reset(self, code: int, text: bytes) -> None:
-        self._begin_mail()
+        self.begin_mail()
 
-    def _rcpt(self, recipient: str) -> tuple[bytes, Awaited]:
-        assert self._mail is not None
-        awaited = Awaited(Stage.RCPT, RCPT_ANSWERS, self.smtpState_toOrData, self.refused)
-        return rcpt_command(self._mail[0], recipient), awaited
+    def _rcpt(self, outgoing: Outgoing, recipient: str) -> tuple[bytes, Awaited]:
+        return rcpt_command(outgoing, recipient), self._to_rcpt
 
     def _data(self) -> tuple[bytes, Awaited]:
-        return b"DATA", Awaited(Stage.DATA, [354], self.smtpState_data, self._data_refused)
+        return b"DATA", self._to_data
 
     def smtpState_to(self, code: int, resp: bytes) -> None:
         if not self._awaited and self.passes(Stage.MAIL):
@@ -255,14 +242,15 @@ class Client(Opening):
 
     def _name_next_recipient(self) -> None:
         recipient = self._progress().next_recipient
+        assert self._mail is not None
         assert recipient is not None
-        self.ask(*self._rcpt(recipient))
+        self.ask(*self._rcpt(self._mail.outgoing, recipient))
 
     def smtpState_toOrData(self, code: int, resp: bytes) -> None:
         if self._verdict:
             return
         progress = self._progress()
-        progress.answered_rcpt(code, self.shown(resp))
+        progress.answered_rcpt(code, "" if code in SUCCESS else self.shown(resp))
         if self._awaited:
             return
         if progress.next_recipient is not None:
@@ -301,15 +289,17 @@ class Client(Opening):
 
     def _send_message(self) -> None:
         assert self._mail is not None
-        message, stop = self._mail[0].message, self.plan.stop
+        message, stop = self._mail.outgoing.message, self.plan.stop
         self.show_note(f"({len(message)} bytes of message)")
         if stop and stop.after is Stage.BODY:
             self.transport.write(on_wire(message)[: -len(END) + 2])
             self.stage = Stage.BODY
             self.passes(Stage.BODY)
         elif len(message) <= SMALL_BYTES:
-            self.write(on_wire(message))
+            asked = self._announcement()
+            self.write(on_wire(message) + as_lines(asked))
             self.finishedFileTransfer(b"")
+            self.await_all(asked)
         else:
             self.reach(Stage.BODY)
             sending = FileSender()
@@ -326,7 +316,7 @@ class Client(Opening):
         """All was sent, and the final dot with it."""
         self.stage = Stage.DOT
         if self.passes(Stage.DOT):
-            self.expect(Awaited(Stage.DOT, SUCCESS, self.smtpState_msgSent, self.refused))
+            self.expect(self._to_dot)
         self.show_said(b".")
 
     def smtpState_msgSent(self, code: int, resp: bytes) -> None:

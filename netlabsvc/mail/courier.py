@@ -19,7 +19,7 @@ from twisted.internet.error import (
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from netlabsvc.mail.client import Client
-from netlabsvc.mail.delivery import Ending, Outgoing, Result, Stage
+from netlabsvc.mail.delivery import Ending, Outgoing, Progress, Result, Stage
 from netlabsvc.mail.plan import Plan, TlsMode
 from netlabsvc.mail.speaking import Pause, Watch
 
@@ -52,25 +52,33 @@ class Courier:
         self._show_secrets = show_secrets
         self._client: Client | None = None
         self._connecting: Deferred[Any] | None = None
+        self._cut = ""
 
     async def send(self, outgoing: Outgoing) -> Result:
-        """Send a mail, connecting first where there is no connection; it never fails otherwise."""
-        deadlines = self._plan.deadlines
-        if self._client is None or not self._client.usable:
-            self._client = client = self._new_client()
-            result = client.send(outgoing)
-            connecting = connectProtocol(self._endpoint, client)
-            connect_s = min(deadlines.connect_s, deadlines.total_s)
-            connecting.addTimeout(connect_s, self._reactor, _too_slow)
-        else:
-            client, connecting = self._client, None
-            result = client.send(outgoing)
-        self._connecting = connecting
-        total = self._reactor.callLater(deadlines.total_s, client.late, f"{deadlines.total_s:g} s")
+        """Send a mail, connecting first where there is no connection; it never fails otherwise.
+
+        A mail that is given while another is on its way goes behind it, over the same connection;
+        one whose turn does not come before that ends goes over the next.
+        """
+        result = None
+        while result is None:
+            if self._client is None or not self._client.usable:
+                result = await self._begin(outgoing)
+            else:
+                result = await self._client.send(outgoing)
+            if result is None and self._cut:
+                result = Progress(outgoing).cannot(Ending.TRY_LATER, self._cut)
+        return result
+
+    async def _begin(self, outgoing: Outgoing) -> Result | None:
+        """Connect, with the mail that is first."""
+        self._client = client = self._new_client()
+        result, deadlines = client.send(outgoing), self._plan.deadlines
+        self._connecting = connecting = connectProtocol(self._endpoint, client)
+        connect_s = min(deadlines.connect_s, deadlines.total_s)
+        connecting.addTimeout(connect_s, self._reactor, _too_slow)
         try:
-            if connecting:
-                await connecting
-            return await result
+            await connecting
         except (DNSLookupError, ValueError) as error:  # ValueError: what cannot be a host name
             client.stage = Stage.CONNECT
             client.broken(Ending.NO_HOST, f"host not found: {error}")
@@ -79,18 +87,17 @@ class Courier:
             client.broken(Ending.UNAVAILABLE, cause)
         except (CancelledError, ConnectingCancelledError):
             pass  # by `cut`, which has said how it ended
-        finally:
-            if total.active():
-                total.cancel()
         return await result
 
     @property
     def connected(self) -> bool:
         """Whether the next mail goes over a connection that is there already."""
-        return self._client is not None and self._client.usable
+        client = self._client
+        return client is not None and bool(client.connected) and client.usable
 
     def cut(self, why: str) -> None:
-        """End the connection now; a mail on its way gets its result at once."""
+        """End the connection now; the mails on their way get their results at once."""
+        self._cut = why
         if self._client is not None:
             self._client.broken(Ending.TRY_LATER, why)
         if self._connecting is not None:

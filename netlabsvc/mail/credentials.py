@@ -56,7 +56,8 @@ class Login:
         self._credentials = credentials
         self._nonce = nonce
         self._mechanism: Mechanism | None = None
-        self._gives_up: NotLoggedIn | None = None
+        #: Why it was given up with ``*``, whatever the server says to that.
+        self.given_up: NotLoggedIn | None = None
         self.name = ""
         self._refusals: list[str] = []
         self._secrets = {credentials.password}
@@ -100,9 +101,9 @@ class Login:
         try:
             return self._encoded(self._mechanism.answer(b64decode(text, validate=True)), b"")
         except Base64Error:
-            self._gives_up = BadChallenge(f"{self.name}: the 334 of the server is no Base64")
+            self.given_up = BadChallenge(f"{self.name}: the 334 of the server is no Base64")
         except AuthError as error:
-            self._gives_up = NotLoggedIn(str(error))
+            self.given_up = NotLoggedIn(str(error))
         return b"*"
 
     def succeeded(self) -> None:
@@ -121,8 +122,8 @@ class Login:
 
         :raises NotLoggedIn: when none is left.
         """
-        if self._gives_up:
-            raise self._gives_up
+        if self.given_up:
+            raise self.given_up
         self._refusals.append(f"{self.name} refused: {code} {text}")
         return self.begin()
 

@@ -25,7 +25,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from netlabsvc.mail.address import mailbox
 from netlabsvc.mail.message import MessageError, check_lines
@@ -104,6 +104,10 @@ class Dsn:
             )
 
 
+#: `mailbox`, for addresses that come again and again.
+_check = lru_cache(maxsize=1024)(mailbox)
+
+
 @dataclass(frozen=True)
 class Outgoing:
     """A mail to be sent: an envelope, and a message that the envelope does not come from.
@@ -120,7 +124,7 @@ class Outgoing:
 
     def __post_init__(self) -> None:
         for address in (*filter(None, [self.mail_from]), *self.rcpt_to):
-            mailbox(address)
+            _check(address)
         check_lines(self.message)
 
     @cached_property
@@ -130,9 +134,11 @@ class Outgoing:
 
     @property
     def needs_smtputf8(self) -> bool:
-        head = self.message.partition(b"\r\n\r\n")[0]
         addresses = (self.mail_from, *self.rcpt_to)
-        return not (head.isascii() and all(address.isascii() for address in addresses))
+        if not "".join(addresses).isascii():
+            return True
+        # Looked at first, for it is nearly always so: a head in ASCII within ASCII.
+        return self.needs_8bit and not self.message.partition(b"\r\n\r\n")[0].isascii()
 
     @property
     def needs_8bit(self) -> bool:
@@ -172,9 +178,6 @@ class Result:
     channel: Channel = Channel()
     stopped: bool = False
 
-    def over(self, channel: Channel) -> Result:
-        return replace(self, channel=channel)
-
 
 def together(results: Iterable[Result]) -> Ending:
     """How several mails ended, as one status: the same for all, or some refused, or the worst."""
@@ -193,6 +196,7 @@ class Progress:
 
     def __init__(self, outgoing: Outgoing) -> None:
         self.stage = Stage.CONNECT
+        self.channel = Channel()
         self._recipients = outgoing.rcpt_to
         self._asked = 0
         #: Those that got no 2xx to RCPT, by their place.
@@ -256,7 +260,7 @@ class Progress:
             self._decided.get(place) or Recipient(address, fate, code, text)
             for place, address in enumerate(self._recipients)
         )
-        return Result(ending, self.stage, cause, recipients)
+        return Result(ending, self.stage, cause, recipients, self.channel)
 
 
 def _fate(code: int) -> Fate:

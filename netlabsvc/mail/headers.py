@@ -75,12 +75,17 @@ class Ready:
         return b"\r\n".join([*(line for _, line in self._headers), *self._body, b""])
 
 
+#: How email says it.
+_NO_DOMAIN = "addr-spec local part with no domain"
+
+
 def _addresses(name: str, value: str) -> list[str]:
     if not value:
         return []
     try:
         header = SMTPUTF8.header_factory("To", value)
-        defects = [*header.defects]
+        # A name alone (cron writes `root`) is not repaired: whoever asks has a domain, or none.
+        defects = [one for one in header.defects if str(one) != _NO_DOMAIN]
         found = [address.addr_spec for address in header.addresses]
     except (ValueError, IndexError, AttributeError, TypeError, HeaderParseError, MessageDefect):
         # email has no list of what it raises for what is no address.

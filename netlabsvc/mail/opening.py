@@ -148,8 +148,7 @@ class Opening(Speaker):
         try:
             said = line(*arguments)
         except NotLoggedIn as error:
-            ending = Ending.PROTOCOL if isinstance(error, BadChallenge) else Ending.NO_AUTH
-            self.no_session(ending, f"AUTH failed: {error}")
+            self.no_session(*_no_login(error))
             return
         self._transcript.secrets = self._login.secrets
         self.ask(said, Awaited(Stage.AUTH, [235, 334], self._auth_replied, self._auth_refused))
@@ -162,11 +161,16 @@ class Opening(Speaker):
         try:
             self._login.succeeded()
         except NotLoggedIn as error:
-            self.no_session(Ending.NO_AUTH, f"AUTH failed: {error}")
+            self.no_session(*_no_login(error))
             return
         self.channel = Channel(self.channel.tls, self.channel.cipher, self._login.name)
         if self.passes(Stage.AUTH):
             self.ready()
+
+    def given_up(self) -> tuple[Ending, str] | None:
+        """Why the login was given up, where the server has not answered to that."""
+        error = self._login and self._login.given_up
+        return _no_login(error) if error else None
 
     def _auth_refused(self, code: int, text: bytes) -> None:
         assert self._login is not None
@@ -174,3 +178,8 @@ class Opening(Speaker):
             self._try_login(self._login.failed, code, self.shown(text))
         else:
             self.refused(code, text)
+
+
+def _no_login(error: NotLoggedIn) -> tuple[Ending, str]:
+    ending = Ending.PROTOCOL if isinstance(error, BadChallenge) else Ending.NO_AUTH
+    return ending, f"AUTH failed: {error}"

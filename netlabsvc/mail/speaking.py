@@ -1,10 +1,10 @@
 """The client's half of a dialogue of commands and replies: lines, deadlines, who waits for what.
 
-Built on `twisted.mail.smtp.ESMTPClient`, whose `_expected`, `_okresponse` and `_failresponse` say
-what the next reply may be and who gets it (a test pins these private parts). With pipelining more
-than one reply is awaited: those wait in a row, and the first is put there. What a reply must look
-like, how long each may take and what is shown of it are here (RFC 5321); which commands are said,
-and what a reply means, in `client`.
+Built on `twisted.mail.smtp.ESMTPClient`, which says in `_expected`, `_okresponse` and
+`_failresponse` what the reply to its command may be and who gets it (a test pins these private
+parts). Here that is a row, for with pipelining more than one reply is awaited. What a reply must
+look like, how long each may take and what is shown of it are here (RFC 5321); which commands are
+said, and what a reply means, in `client`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from math import inf
 from typing import Any, NamedTuple
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -35,9 +36,11 @@ from netlabsvc.mail.transcript import Line, Transcript
 MAX_REPLY_LINES = 100
 #: RFC 5321 4.5.3.1.5 says 512; some servers tell stories.
 MAX_REPLY_LINE_BYTES = 4096
-SUCCESS = list(range(200, 300))
+SUCCESS = range(200, 300)
 
-_REPLY = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
+#: How a line of a reply begins: a code, and behind it ``-`` when more lines follow.
+_CODES = {b"%d" % code: code for code in range(200, 600)}
+_MARKS = (b" ", b"-", b"")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 Watch = Callable[[Line], None]
@@ -50,9 +53,17 @@ class Awaited(NamedTuple):
     """A reply to come: at which stage, which codes are hoped for, and who gets it."""
 
     stage: Stage
-    expected: list[int]
+    expected: Container[int]
     ok: Heard
     refused: Heard
+
+
+#: Commands to be said at once, and what is awaited for each.
+Asked = list[tuple[bytes, Awaited]]
+
+
+def as_lines(asked: Asked) -> bytes:
+    return b"".join([line + b"\r\n" for line, _ in asked])
 
 
 class Speaker(ESMTPClient):
@@ -61,6 +72,7 @@ class Speaker(ESMTPClient):
     transport: Any
     MAX_LENGTH = MAX_REPLY_LINE_BYTES
     debug = False  # the stock class would keep a log, with the secrets in it
+    __setattr__ = object.__setattr__  # the stock class looks at the name of all that is set
 
     def __init__(
         self,
@@ -78,11 +90,18 @@ class Speaker(ESMTPClient):
         self._watch = watch
         self._pause = pause
         self._transcript = transcript
+        #: When the mail on its way must be over, whatever the stage.
+        self.total_due_s = inf
         self._begun_s = 0.0
-        self._due_s = 0.0
+        self._due_s = inf
         self._alarm: IDelayedCall | None = None
+        self._alarm_s = inf
         self._awaited: deque[Awaited] = deque()
+        #: The reply whose deadline is running.
         self._front: Awaited | None = None
+        #: Whether what came in is being read just now.
+        self.hearing = False
+        self._flush: Callable[[], object] = lambda: None
         self._last_byte = b""
 
     def broken(self, ending: Ending, cause: str) -> None:
@@ -96,33 +115,51 @@ class Speaker(ESMTPClient):
         if ITCPTransport.providedBy(self.transport):
             # Without it each message waits 40 ms for a delayed ACK.
             self.transport.setTcpNoDelay(True)
+        if IWriteDescriptor.providedBy(self.transport):
+            self._flush = self.transport.doWrite
         self.identity = self.identity or _literal(self.transport.getHost())
         super().connectionMade()
         hello, refused = self._okresponse, self._failresponse
-        self._awaited.append(Awaited(Stage.GREETING, self._expected, hello, refused))
-        self._await_next()
+        self.expect(Awaited(Stage.GREETING, self._expected, hello, refused))
 
     def reach(self, stage: Stage) -> None:
         """Be at a stage, or at it again: its deadline starts now."""
         self.stage = stage
-        self._due_s = self._reactor.seconds() + self._deadlines.of(stage)
-        if self._alarm is None or not self._alarm.active():
-            self._alarm = self._reactor.callLater(self._deadlines.of(stage), self._look_at_clock)
-        elif self._due_s < self._alarm.getTime():
-            self._alarm.reset(self._deadlines.of(stage))
+        now_s = self._reactor.seconds()
+        self._due_s = due_s = min(now_s + self._deadlines.of(stage), self.total_due_s)
+        if due_s < self._alarm_s:
+            self._set_alarm(due_s, now_s)
 
     def rest(self) -> None:
-        """Wait for nothing."""
-        if self._alarm is not None and self._alarm.active():
+        """Wait for nothing from the server."""
+        self._due_s = self.total_due_s
+        if self._due_s < self._alarm_s:
+            self._set_alarm(self._due_s, self._reactor.seconds())
+
+    def fall_silent(self) -> None:
+        """Nothing will happen any more, late or not."""
+        self._due_s = self.total_due_s = inf
+        self._set_alarm(inf, 0.0)
+
+    def _set_alarm(self, at_s: float, now_s: float) -> None:
+        """There is one timer, and it is set to an earlier time only: deadlines move often."""
+        if self._alarm is not None:
             self._alarm.cancel()
+            self._alarm = None
+        self._alarm_s = at_s
+        if at_s < inf:
+            self._alarm = self._reactor.callLater(max(0.0, at_s - now_s), self._look_at_clock)
 
     def _look_at_clock(self) -> None:
-        """The timer is set anew only here: a deadline is moved more often than it passes."""
-        left_s = self._due_s - self._reactor.seconds()
-        if left_s > 0:
-            self._alarm = self._reactor.callLater(left_s, self._look_at_clock)
-        else:
-            self.late(f"{self._deadlines.of(self.stage):g} s")
+        self._alarm = None
+        self._alarm_s = inf
+        now_s = self._reactor.seconds()
+        if now_s < self._due_s:
+            self._set_alarm(self._due_s, now_s)
+            return
+        total = self._due_s == self.total_due_s
+        limit_s = self._deadlines.total_s if total else self._deadlines.of(self.stage)
+        self.late(f"{limit_s:g} s")
 
     def late(self, what: str) -> None:
         """A deadline has passed."""
@@ -134,7 +171,7 @@ class Speaker(ESMTPClient):
         """Say a command, and wait for the reply to it."""
         self.ask_all([(line, awaited)])
 
-    def ask_all(self, asked: list[tuple[bytes, Awaited]]) -> None:
+    def ask_all(self, asked: Asked) -> None:
         """Say commands at once; the replies come in their order (RFC 2920)."""
         if self._pause is None:
             self._say(asked)
@@ -142,34 +179,35 @@ class Speaker(ESMTPClient):
         self.rest()
         self._pause().addCallbacks(lambda _: self._say(asked), lambda _: self.late("no Enter"))
 
-    def _say(self, asked: list[tuple[bytes, Awaited]]) -> None:
-        if not self.connected:
-            return
+    def _say(self, asked: Asked) -> None:
+        if self.connected:
+            self.await_all(asked)
+            self.write(as_lines(asked))
+
+    def await_all(self, asked: Asked) -> None:
+        """Wait for the replies to commands that are being said."""
         for line, awaited in asked:
             self.expect(awaited)
             self.show_said(line)
-        self.write(b"\r\n".join([*(line for line, _ in asked), b""]))
 
     def write(self, data: bytes) -> None:
         """Send at once what the kernel takes, not after the reactor's next look at the socket."""
         self.transport.write(data)
-        if IWriteDescriptor.providedBy(self.transport):
-            self.transport.doWrite()
+        self._flush()
 
     def expect(self, awaited: Awaited) -> None:
         """Wait for a reply, after those that are awaited already."""
         self._awaited.append(awaited)
         if len(self._awaited) == 1:
-            self._await_next()
+            self.stage = awaited.stage
+            if not self.hearing:
+                self._await_next()
 
     def _await_next(self) -> None:
-        awaited = self._awaited[0]
-        if awaited is self._front:
-            return
-        self._front = awaited
-        self._expected = awaited.expected
-        self._okresponse, self._failresponse = awaited.ok, awaited.refused
-        self.reach(awaited.stage)
+        """The deadline of the next reply starts, unless it is running."""
+        if self._awaited and self._awaited[0] is not self._front:
+            self._front = self._awaited[0]
+            self.reach(self._front.stage)
 
     def sendLine(self, line: bytes) -> None:
         """A line of the stock class's, which has said itself who gets the reply."""
@@ -191,11 +229,33 @@ class Speaker(ESMTPClient):
     # What is heard.
 
     def dataReceived(self, data: bytes) -> None:
-        if _BARE_LF.search(self._last_byte + data, len(self._last_byte)):
+        # Counting is cheap, and in a dialogue that is right the two are the same.
+        lines = data.count(b"\n")
+        if lines != data.count(b"\r\n") and _BARE_LF.search(
+            self._last_byte + data, len(self._last_byte)
+        ):
             self.no_smtp("its lines end with LF alone, not with CR LF")
             return
-        self._last_byte = data[-1:]
-        super().dataReceived(data)
+        whole, self._last_byte = self._last_byte in b"\n", data[-1:]
+        self.hearing = True
+        try:
+            if whole and data.endswith(b"\r\n") and lines <= len(self._awaited):
+                self._hear_lines(data)
+            else:
+                super().dataReceived(data)
+        finally:
+            self.hearing = False
+            self._await_next()
+
+    def _hear_lines(self, data: bytes) -> None:
+        """Whole lines, and no more than replies are awaited: the short way through the buffer."""
+        for line in data[:-2].split(b"\r\n"):
+            if not self._awaited:
+                return  # one of them has ended it
+            if len(line) > MAX_REPLY_LINE_BYTES:
+                self.lineLengthExceeded(line)
+                return
+            self.lineReceived(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:
         self.no_smtp(f"a line of more than {MAX_REPLY_LINE_BYTES} octets")
@@ -203,31 +263,33 @@ class Speaker(ESMTPClient):
     def lineReceived(self, line: bytes) -> None:
         if self._watch:
             self._watch(self._transcript.server(self.since_s(), line))
-        reply = _REPLY.fullmatch(line)
-        if not reply:
+        code, mark, text = _CODES.get(line[:3]), line[3:4], line[4:]
+        if code is None or mark not in _MARKS:
             self.no_smtp(f"{self.shown(line[:60])!r} is no reply")
-            return
-        code = int(reply[1])
-        if self.resp and code != self.code:
-            self.no_smtp(f"one reply with two codes, {self.code} and {code}")
-            return
-        self.code = code
-        self.resp.append(reply[3] or b"")
-        if len(self.resp) > MAX_REPLY_LINES:
-            self.no_smtp(f"a reply of more than {MAX_REPLY_LINES} lines")
-        elif reply[2] != b"-":
-            text, self.code, self.resp = b"\n".join(self.resp), -1, []
+        elif mark != b"-" and not self.resp:
             self.replied(code, text)
+        elif self.resp and code != self.code:
+            self.no_smtp(f"one reply with two codes, {self.code} and {code}")
+        elif len(self.resp) == MAX_REPLY_LINES:
+            self.no_smtp(f"a reply of more than {MAX_REPLY_LINES} lines")
+        else:
+            self.code = code
+            self.resp.append(text)
+            if mark != b"-":
+                text, self.code, self.resp = b"\n".join(self.resp), -1, []
+                self.replied(code, text)
 
     def replied(self, code: int, text: bytes) -> None:
         """A whole reply: it goes to whoever waits for it, with `stage` being theirs."""
         if not self._awaited:
             self.unasked(code, text)
             return
-        self._awaited.popleft()
-        (self._okresponse if code in self._expected else self._failresponse)(code, text)
+        awaited = self._awaited.popleft()
+        self._front = None
+        self.stage = awaited.stage
+        (awaited.ok if code in awaited.expected else awaited.refused)(code, text)
         if self._awaited:
-            self._await_next()
+            self.stage = self._awaited[0].stage
 
     def unasked(self, code: int, text: bytes) -> None:
         """A reply that nobody waits for."""

@@ -10,6 +10,7 @@ needs what is not offered is not sent: no server may change or cut it on the way
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from netlabsvc.mail.capabilities import Capabilities
 from netlabsvc.mail.delivery import Outgoing
@@ -21,24 +22,32 @@ class CannotCarry(Exception):
 
 def mail_command(outgoing: Outgoing, offers: Capabilities) -> bytes:
     """:raises CannotCarry: before anything of the mail is said."""
-    dsn = outgoing.dsn
     if 0 < offers.max_size < outgoing.wire_size:
         size = outgoing.wire_size
         raise CannotCarry(f"the message has {size} bytes, the server takes {offers.max_size}")
     words = [f"MAIL FROM:<{outgoing.mail_from}>"]
     if "SIZE" in offers:
         words.append(f"SIZE={outgoing.wire_size}")
-    for needed, keyword, parameters in (
-        (outgoing.needs_8bit, "8BITMIME", ["BODY=8BITMIME"]),
-        (outgoing.needs_smtputf8, "SMTPUTF8", ["SMTPUTF8"]),
-        (dsn.ret, "DSN", [f"RET={dsn.ret}"]),
-        (dsn.envelope_id, "DSN", [f"ENVID={_xtext(dsn.envelope_id)}"]),
-        (dsn.notify, "DSN", []),
-    ):
-        if needed and keyword not in offers:
+    for keyword, parameter in _needed(outgoing):
+        if keyword not in offers:
             raise CannotCarry(f"the server does not offer {keyword}, which this mail needs")
-        words += parameters if needed else []
-    return " ".join(words).encode()
+        words.append(parameter)
+    return " ".join(filter(None, words)).encode()
+
+
+def _needed(outgoing: Outgoing) -> Iterator[tuple[str, str]]:
+    """Extensions that this mail needs, and what they add to MAIL."""
+    if outgoing.needs_8bit:
+        yield "8BITMIME", "BODY=8BITMIME"
+    if outgoing.needs_smtputf8:
+        yield "SMTPUTF8", "SMTPUTF8"
+    dsn = outgoing.dsn
+    if dsn.ret:
+        yield "DSN", f"RET={dsn.ret}"
+    if dsn.envelope_id:
+        yield "DSN", f"ENVID={_xtext(dsn.envelope_id)}"
+    if dsn.notify:
+        yield "DSN", ""
 
 
 def rcpt_command(outgoing: Outgoing, recipient: str) -> bytes:

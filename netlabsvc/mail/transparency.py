@@ -121,6 +121,11 @@ class Stuffed:
 
 def on_wire(message: bytes) -> bytes:
     """The whole of a message as it must look on the wire, its final dot included."""
+    pairs = message.count(b"\r\n")
+    if pairs == message.count(b"\n") == message.count(b"\r") and message.endswith(b"\r\n"):
+        # As it is nearly always; nothing but dots is to be changed.
+        dot = b"." if message.startswith(b".") else b""
+        return dot + message.replace(b"\r\n.", b"\r\n..") + END[2:]
     stuffed = Stuffed(message)
     return b"".join(iter(lambda: stuffed.read(len(message) or 1), b""))
 

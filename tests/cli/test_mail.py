@@ -101,6 +101,32 @@ async def test_a_refusal_and_a_text_that_is_none() -> None:
         assert (ended.status, ended.err) == (65, "Error: the text is not UTF-8 at byte 3\n")
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_transcript_on_a_full_disk(tmp_path: Path) -> None:
+    """The mail goes all the same, and what is missing is said in one line."""
+    full = ("--transcript", "/dev/full", "--body", "hi")
+    async with sandbox(tmp_path) as running:
+        ended = await netlab_mail(running.port, *PLAIN, *full)
+    assert ended.status == 0
+    assert ended.err == "/dev/full: No space left on device; it is not whole\n"
+
+
+@pytest_twisted.ensureDeferred
+async def test_secrets_are_shown_when_asked_for_and_only_then(tmp_path: Path) -> None:
+    """On the loopback, with --show-secrets; else not even in what is kept."""
+    login = ("--user", "ada", "--password-command", "echo correct-horse", "--auth", "PLAIN")
+    forms = ("AGFkYQBjb3JyZWN0LWhvcnNl", "correct-horse")
+    transcript = tmp_path / "dialogue"
+    async with sandbox(tmp_path) as running:
+        for option, shown in (((), False), (("--show-secrets",), True)):
+            show = (*option, "-v", "--json", "--transcript", str(transcript), "--body", "hi")
+            ended = await netlab_mail(running.port, *PLAIN, *login, *show)
+            assert ended.status == 0, ended
+            everything = ended.out + ended.err + transcript.read_text("utf-8")
+            assert any(form in everything for form in forms) is shown
+            assert ("<secret>" in everything) is not shown
+
+
 FAR = ("--server", "192.0.2.1", "--user", "ada@lab", "--password-command", "echo secret")
 
 

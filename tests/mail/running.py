@@ -100,7 +100,9 @@ async def connect(port: int) -> Peer:
 
 
 @asynccontextmanager
-async def listening(*script: Any, heard: list[bytes] | None = None) -> AsyncIterator[int]:
+async def listening(
+    *script: Any, heard: list[bytes] | None = None, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[int]:
     """A server for one connection that plays a script; gives its port.
 
     Bytes are said, text is waited for from the client, None closes.
@@ -129,11 +131,11 @@ async def listening(*script: Any, heard: list[bytes] | None = None) -> AsyncIter
                 heard.append(data)
             super().dataReceived(data)
 
-    endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
-    port = await endpoint.listen(ProtocolFactory.forProtocol(Playing))
+    endpoint = TCP4ServerEndpoint(reactor, port, interface=host)
+    listener = await endpoint.listen(ProtocolFactory.forProtocol(Playing))
     try:
-        yield port.getHost().port
+        yield listener.getHost().port
     finally:
-        await port.stopListening()
+        await listener.stopListening()
         for peer in peers:
             peer.transport.abortConnection()

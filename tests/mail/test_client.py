@@ -185,7 +185,7 @@ async def sent_until(port: int, line: str, deadlines: Deadlines) -> tuple[Deferr
 
     def watch(said: Line) -> None:
         if said.text == line:
-            come.callback(None)
+            reactor.callLater(0, come.callback, None)  # not in the middle of its saying
 
     result = Deferred.fromCoroutine(sent(port, clock=clock, deadlines=deadlines, watch=watch))
     await come

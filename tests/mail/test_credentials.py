@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from dataclasses import replace
+from traceback import TracebackException
 
 import pytest
 
 from netlabsvc.mail.credentials import BadChallenge, Credentials, Login, NotLoggedIn
+from netlabsvc.mail.plan import Plan
 
 ALL = ("LOGIN", "PLAIN", "CRAM-MD5", "XOAUTH2", "SCRAM-SHA-256")
 
@@ -55,6 +58,23 @@ def test_a_334_that_is_no_base64() -> None:
     assert attempt.challenged(b"hello there!") == b"*"
     with pytest.raises(BadChallenge, match="no Base64"):
         attempt.failed(501, "cancelled")
+
+
+def test_no_repr_has_the_password() -> None:
+    """Whatever is in a traceback, a log or a debugger's line: plans, logins, clients, failures."""
+    secret = "correct-horse"
+    credentials = Credentials("ada", secret)
+    attempt = Login(credentials, ["PLAIN", "LOGIN"], private=True, nonce="x")
+    attempt.begin()
+    plan = Plan(credentials=credentials)
+    for told in (credentials, plan, attempt, replace(plan, pipelining=True)):
+        assert secret not in repr(told)
+    attempt.failed(535, "no")
+    with pytest.raises(NotLoggedIn) as caught:
+        attempt.failed(535, "no")
+    report = "".join(TracebackException.from_exception(caught.value).format())
+    assert "PLAIN refused: 535 no" in report
+    assert secret not in report
 
 
 def test_what_was_said_in_confidence_is_known() -> None:

@@ -72,3 +72,11 @@ def test_no_header_breaks_the_reader(value: str) -> None:
         told = str(error)
         if "line" not in told and "list of addresses" not in told:
             raise
+
+
+def test_a_name_without_a_domain_stays_one() -> None:
+    """Cron writes ``root (Cron Daemon)``: `sendmail` puts a domain behind it."""
+    for value in (b"root (Cron Daemon)", b"root", b"<root>"):
+        assert Ready(b"To: " + value + b"\n\nhi\n").addresses("To") == ["root"]
+    with pytest.raises(MessageError):
+        Ready(b"To: root mia\n\nhi\n").addresses("To")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 
 from mail.running import listening, reactor, sandbox
+from netlabsvc.mail.client import Client
 from netlabsvc.mail.courier import Courier, deliver
 from netlabsvc.mail.credentials import Credentials
 from netlabsvc.mail.delivery import Ending, Outgoing, Result, Stage
@@ -115,15 +117,18 @@ async def test_a_server_that_repeats_the_password() -> None:
 @pytest_twisted.ensureDeferred
 async def test_one_byte_per_second() -> None:
     """A server that drips is cut when the stage's time is over, however alive it is."""
-    clock, mail = Clock(), {"deadlines": Deadlines(greeting_s=5)}
-    async with listening(b"2") as port:
-        result = Deferred.fromCoroutine(sent(port, clock=clock, **mail))
-        for _ in range(6):
-            from twisted.internet.task import deferLater
-
-            await deferLater(reactor, 0.01)
-            clock.advance(1)
-        ended = await result.addTimeout(10, reactor)
+    clock = Clock()
+    client = Client(clock, Plan(hello="me", deadlines=Deadlines(greeting_s=5)), Random(1))
+    result, transport = client.send(MAIL), StringTransport()
+    client.makeConnection(transport)
+    for byte in b"220-":
+        clock.advance(1)
+        client.dataReceived(bytes([byte]))
+    assert not result.called
+    clock.advance(1)
+    ended = await result
+    assert transport.disconnecting
+    assert ended is not None
     assert (ended.ending, ended.stage) == (Ending.TRY_LATER, Stage.GREETING)
     assert ended.cause == "no answer in time from the server (at: greeting, 5 s)"
 
@@ -158,11 +163,9 @@ async def test_an_end_after_the_dot(tmp_path: Path) -> None:
     """Whoever hangs up there does not know; the server has the mail."""
     async with sandbox(tmp_path) as running:
         result = await sent(running.port, stop=Stop(Stage.DOT, drop=True))
-        assert result.ending is Ending.UNKNOWN
-        while not running.messages():
-            from twisted.internet.task import deferLater
-
-            await deferLater(reactor, 0.01)
+        await running.factory.connections.all_gone()
+    assert result.ending is Ending.UNKNOWN
+    assert len(running.messages()) == 1
 
 
 @pytest.mark.parametrize("pipelining", [False, True])

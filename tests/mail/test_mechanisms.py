@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scramp import ScramMechanism
 
 from netlabsvc.mail.mechanisms import MECHANISMS, AuthError, CramMd5, ScramSha256, saslprep
 
@@ -84,6 +86,34 @@ def test_what_is_said_in_clear() -> None:
             mechanism.answer(b"Password:")
     with pytest.raises(AuthError, match="NUL"):
         MECHANISMS["PLAIN"]("a", "b\0c", "")
+
+
+@given(
+    st.text(st.sampled_from("aZ09,=小é\u00aa"), min_size=1),
+    st.text(st.sampled_from("a ,=密é\u2168\u00a0"), min_size=1),
+)
+@settings(max_examples=20)
+def test_scram_with_the_server_of_others(user: str, password: str) -> None:
+    """scramp takes any name and password that we can say, and we take its proof."""
+    scram = ScramMechanism("SCRAM-SHA-256")
+    known = scram.make_auth_info(password, iteration_count=4096)
+    server, client = scram.make_server(lambda name: known), ScramSha256(user, password, NONCE)
+    assert client.initial is not None
+    server.set_client_first(client.initial.decode())
+    server.set_client_final(client.answer(server.get_server_first().encode()).decode())
+    assert client.answer(server.get_server_final().encode()) == b""
+    client.finish()
+
+
+def test_xoauth2_by_the_example_of_its_maker() -> None:
+    """Google's own: the line that goes with AUTH, byte for byte."""
+    token = "ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg"
+    initial = MECHANISMS["XOAUTH2"]("someuser@example.com", token, "").initial
+    assert initial is not None
+    assert b64encode(initial) == (
+        b"dXNlcj1zb21ldXNlckBleGFtcGxlLmNvbQFhdXRoPUJlYXJlciB5YTI5LnZGOWRmdDRxbVRjMk52YjNSbGNr"
+        b"QmhkSFJoZG1semRHRXVZMjl0Q2cBAQ=="
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ PACKAGES = {
     "slowhttptest": "slowhttptest",
     "wrk": "wrk",
     "smtp-sink": "postfix",
+    "postfix": "postfix",
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
 }

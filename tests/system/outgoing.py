@@ -36,7 +36,7 @@ class Ended(NamedTuple):
 
 
 def netlab(command: str, *arguments: str, stdin: str = "", **environ: str) -> Ended:
-    """Run a command of netlab to its end."""
+    """Run a command of netlab to its end, without a terminal."""
     ran = subprocess.run(
         [str(NETLAB), command, *arguments],
         input=stdin,
@@ -44,6 +44,7 @@ def netlab(command: str, *arguments: str, stdin: str = "", **environ: str) -> En
         encoding="utf-8",
         timeout=PATIENCE_S,
         env={**os.environ, **environ},
+        start_new_session=True,
     )
     assert "Traceback" not in ran.stderr
     return Ended(ran.returncode, ran.stdout, ran.stderr)

@@ -7,6 +7,7 @@ import email.policy
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -160,6 +161,19 @@ def test_size_and_smtputf8(tmp_path: Path) -> None:
         assert netlab("mail", "--server", f"127.0.0.1:{port}", *idn).status == 0
     assert kept.envelopes[0].mail_from == "ada@xn--bcher-kva.example"
     assert kept.envelopes[0].rcpt_tos == ["bob@xn--fsqu00a.xn--fiqs8s"]
+
+
+def test_a_large_message_byte_for_byte(tmp_path: Path) -> None:
+    """Dots and line ends wherever the client's blocks are cut: aiosmtpd has what the file has."""
+    random, eml = Random(9), tmp_path / "mail.eml"
+    pieces = [b".", b"\r\n", b"\r\n.", b"\r\n.\r\n", b"x" * 9, b".\r\n."]
+    body = b"".join(random.choices(pieces, k=80_000)) + b"\r\n"
+    eml.write_bytes(b"Subject: dots\r\n\r\n" + body)
+    with aiosmtpd() as (port, kept):
+        words = ("--eml", str(eml), *PLAIN[:4])
+        ended = netlab("mail", "--server", f"127.0.0.1:{port}", *words)
+    assert ended.status == 0, ended
+    assert kept.envelopes[0].content == eml.read_bytes()
 
 
 def test_a_load_over_four_connections() -> None:

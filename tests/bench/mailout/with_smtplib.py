@@ -9,7 +9,7 @@ import time
 from .mail import MESSAGE, RECIPIENT, SENDER
 
 
-def main(port: str, count: str, connections: str) -> None:
+def main(port: str, count: str) -> None:
     with smtplib.SMTP("127.0.0.1", int(port)) as client:
         client.ehlo()
         begun_s = time.perf_counter()
