@@ -74,7 +74,7 @@ def is_domain(text: str) -> bool:
     return (
         len(text) <= MAX_DOMAIN_BYTES
         and _ASCII_DOMAIN.fullmatch(text) is not None
-        and all(len(label) <= MAX_LABEL_BYTES for label in text.split("."))
+        and (len(text) <= MAX_LABEL_BYTES or max(map(len, text.split("."))) <= MAX_LABEL_BYTES)
     )
 
 

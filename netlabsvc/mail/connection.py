@@ -87,7 +87,7 @@ class Connection(Protocol, TimeoutMixin):
             self._act(self._session.too_many())
             return
         sandbox.connections.add(self)
-        log.info("mail {peer}: connected", event="connected", peer=self._peer)
+        sandbox.tell(f"mail {self._peer}: connected", event="connected", peer=self._peer)
         self._act(self._session.greeting())
 
     def handshakeCompleted(self) -> None:
@@ -117,8 +117,8 @@ class Connection(Protocol, TimeoutMixin):
         self._note(self._session.lost())
         self._sandbox.connections.discard(self)
         why = reason.getErrorMessage()
-        log.info(
-            "mail {peer}: closed after {mails} mails: {why}",
+        self._sandbox.tell(
+            f"mail {self._peer}: closed after {self._mails} mails: {why}",
             event="closed",
             peer=self._peer,
             mails=self._mails,

@@ -63,7 +63,7 @@ class Factory(ServerFactory):
         self.tally = Tally()
         self.draining = False
         self._look_up = look_up
-        self._kept: list[tuple[str, dict[str, Any]]] = []
+        self._lines: list[tuple[str, dict[str, Any]]] = []
         self._made_ns = int(reactor.seconds() * 1e9)
 
     def terms(self, transport: Any, peer: str) -> Terms:
@@ -92,7 +92,7 @@ class Factory(ServerFactory):
         return self._look_up(self.settings.users_file, claim)
 
     def has_kept(self, mail_id: int, message: Message, peer: str) -> None:
-        """A message is on disk: count it, and log it with those of the same commit."""
+        """A message is on disk: count it, and log it."""
         record, size = message.record, len(message.data)
         dropped = record.verdict is Verdict.DROPPED
         self.tally.messages[Outcome.DROPPED if dropped else Outcome.KEPT] += 1
@@ -100,24 +100,30 @@ class Factory(ServerFactory):
         rcpt_to = ", ".join(f"<{path}>" for path in record.rcpt_to)
         what = "dropped, and listed as" if dropped else "kept as"
         path = f"{size} bytes from <{record.mail_from}> to {rcpt_to}"
-        fields = {
-            "event": "dropped" if dropped else "kept",
-            "peer": peer,
-            "id": mail_id,
-            "size": size,
-            "mail_from": record.mail_from,
-            "rcpt_to": rcpt_to,
-        }
-        self._kept.append((f"mail {peer}: {what} {mail_id}, {path}", fields))
-        if self.draining:  # there may be no next turn
-            self._log_kept()
-        elif len(self._kept) == 1:
-            self.reactor.callLater(0, self._log_kept)
+        self.tell(
+            f"mail {peer}: {what} {mail_id}, {path}",
+            event="dropped" if dropped else "kept",
+            peer=peer,
+            id=mail_id,
+            size=size,
+            mail_from=record.mail_from,
+            rcpt_to=rcpt_to,
+        )
 
-    def _log_kept(self) -> None:
-        kept, self._kept = self._kept, []
-        if kept:
-            log.info("{batch}", batch=Batch(kept))
+    def tell(self, text: str, **fields: Any) -> None:
+        """Log a line, with all others of this turn: an event for each would cost more than all the
+        rest of a short mail.
+        """
+        self._lines.append((text, fields))
+        if self.draining:  # there may be no next turn
+            self._write_lines()
+        elif len(self._lines) == 1:
+            self.reactor.callLater(0, self._write_lines)
+
+    def _write_lines(self) -> None:
+        lines, self._lines = self._lines, []
+        if lines:
+            log.info("{batch}", batch=Batch(lines))
 
     def behave(self, personality: str) -> None:
         """Change the personality, for those who are connected, too.
