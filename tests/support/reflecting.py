@@ -101,6 +101,8 @@ class _Slots:
         self._datagrams = datagrams
 
     def __getitem__(self, at: int | slice) -> Any:
+        if isinstance(at, slice) and at.step:  # the first byte of each
+            return bytes((data + b"\0")[0] for data in self._datagrams)
         if isinstance(at, slice):
             slot, first = divmod(at.start, SLOT_BYTES)
             return self._datagrams[slot][first : at.stop - slot * SLOT_BYTES]
