@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.logger import capturedLogs, formatEvent
 
@@ -233,15 +233,20 @@ def test_the_lane_and_the_long_way_draw_the_same(tmp_path: Path) -> None:
     st.sampled_from(["off", "up loss=30%", "up loss=every(3); down loss=50%"]),
     st.sampled_from([Form.TIMESTAMP, Form.ECHO]),
 )
+@example([(b"x", "127.0.0.1", 5000)] * 20, "up loss=30%", Form.TIMESTAMP)
+@example([(b"x", "127.0.0.1", 5000)] * 20, "off", Form.TIMESTAMP)
 def test_the_lane_and_the_long_way_say_the_same(
     requests: list[tuple[bytes, str, int]], faults: str, form: Form
 ) -> None:
-    """The same replies to the same sources, and the same counters, whatever comes."""
+    """The same replies to the same sources, and the same counters, whatever comes; and again when
+    the sources are known.
+    """
     both = []
     for lane in (True, False):
         reflector = classic(faults, form=form, rules=rules(5, 3))
         memory = Memory(requests, lane)
         reflector.send_to = memory.send_to
+        reflector.turn(memory)
         reflector.turn(memory)
         both.append((memory.sent, str(reflector.counts)))
     assert sorted(both[0][0]) == sorted(both[1][0])
