@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from netlabsvc.mail.address import AddressError, mailbox
 from netlabsvc.mail.login import MAX_LINE_BYTES as MAX_AUTH_LINE_BYTES
@@ -29,8 +30,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_SIZE_DIGITS = 20  # RFC 1870 section 6
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """What the server says: a code, an enhanced status code or "", a line of text or several."""
 
     code: int

@@ -85,7 +85,7 @@ def _rcpt(it: Standing, argument: str) -> Reply:
             raise Refused(refusal.code, refusal.enhanced, refusal.text, refusal.rule)
         reply = Reply(250, "2.1.5", ("recipient ok",), it.conduct.manner(path))
     except Refused as refused:
-        refused.reply = replace(refused.reply, manner=it.conduct.manner(path))
+        refused.reply = refused.reply._replace(manner=it.conduct.manner(path))
         attempt.answer(path, refused.reply)
         raise
     attempt.answer(path, reply)

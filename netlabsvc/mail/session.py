@@ -327,7 +327,7 @@ class Session:
 
     def _with_manner(self, reply: Reply) -> Reply:
         manner = self._conduct.manner() if reply.manner is PLAIN else reply.manner
-        return reply if manner is reply.manner else replace(reply, manner=manner)
+        return reply if manner is reply.manner else reply._replace(manner=manner)
 
     def _at_s(self) -> float:
         return self._clock() - self._begun_s

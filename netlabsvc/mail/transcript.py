@@ -15,8 +15,7 @@ It knows no clock (times are arguments) and no sockets; it sees whole lines.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from netlabsvc.mail.text import shown_line
 
@@ -27,8 +26,7 @@ _MECHANISM = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """Who said what, and when, in seconds since the connection was made.
 
     :ivar tls: whether it went through TLS.
