@@ -160,7 +160,7 @@ class Copying(Transfer):
 
     def doWrite(self) -> None:
         most = min(TURN_BYTES, self._left)
-        if self._at + most > self._read_to and not _in_memory(self._fd, self._at + most - 1):
+        if self._at + most > self._read_to and not self._has_in_memory(most):
             self._read_ahead()
             return
         try:
@@ -187,6 +187,14 @@ class Copying(Transfer):
     def connectionLost(self, reason: Failure) -> None:
         """The reactor saw the end of the connection here before it saw it at the transport."""
         self._channel.abort()
+
+    def _has_in_memory(self, most: int) -> bool:
+        """Whether the next bytes are in memory; mostly many more are, which need no look then."""
+        far = min(AHEAD_BYTES * 4, self._left)
+        if _in_memory(self._fd, self._at + far - 1):
+            self._read_to = self._at + far
+            return True
+        return _in_memory(self._fd, self._at + most - 1)
 
     def _read_ahead(self) -> None:
         """Go on when the next bytes are in memory. That they are is not asked again: they go out

@@ -42,10 +42,14 @@ def test_the_inbox_is_named_where_there_is_one() -> None:
     assert b'href="inbox"' not in render([mail], "lab")
 
 
-@pytest.mark.parametrize("key", [key for key in KEYS if key.endswith("port")])
+#: Every port that the lab listens on; that of the queue is others'.
+PORTS = [key for key in KEYS if key.endswith("port") and not key.startswith("mail.queue.")]
+
+
+@pytest.mark.parametrize("key", PORTS)
 @pytest.mark.parametrize("tls", [False, True])
 def test_every_listener_can_be_shown(key: str, tls: bool) -> None:
-    """There is no port in the configuration that the page does not know."""
+    """There is no listener in the configuration that the page does not know."""
     assert "<b>192.0.2.1:5</b>" in page(Listening(key, "192.0.2.1", 5, "tcp", tls))
 
 
