@@ -15,6 +15,7 @@ import click
 from twisted.internet.endpoints import HostnameEndpoint
 
 from netlabsvc.cli.run import host_and_port
+from netlabsvc.escape import escape
 from netlabsvc.mail.address import is_loopback
 from netlabsvc.mail.courier import Courier
 from netlabsvc.mail.credentials import Credentials
@@ -175,12 +176,21 @@ class Server:
             return
         for sender in filter(None, senders):
             if self.user is None or sender.casefold() != self.user.casefold():
-                whose = f"--user {self.user}" if self.user else "nobody's who logs in"
-                text = f"the sender {sender} is not {whose}, and {host} is not this machine"
-                raise click.UsageError(f"{text}; --really sends it")
+                who = f"the sender {sender} is not --user {self.user}"
+                if self.user is None:
+                    who = f"nobody logs in (--user) as the sender {sender}"
+                text = f"{who}, and {host} is not this machine; --really sends it"
+                raise click.UsageError(text)
 
     def courier(self, reactor: Any, host: str, port: int, plan: Plan, **more: Any) -> Courier:
         return Courier(reactor, HostnameEndpoint(reactor, host, port), plan, **more)
+
+
+def _one_line(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
+    """A name that a server can be told."""
+    if text is not None and not text.isprintable():
+        raise click.BadParameter(f"{escape(text)}: a control character cannot be part of a name")
+    return text
 
 
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -206,7 +216,7 @@ _OPTIONS = (
         type=click.Choice(list(MECHANISMS), case_sensitive=False),
         help=f"One of {', '.join(MECHANISMS)}; by default the best that is offered.",
     ),
-    click.option("--user", metavar="NAME", help="Log in as NAME."),
+    click.option("--user", metavar="NAME", callback=_one_line, help="Log in as NAME."),
     click.option("--password-file", type=_file, metavar="FILE", help="Its first line."),
     click.option(
         "--password-command",

@@ -135,6 +135,7 @@ FAR = ("--server", "192.0.2.1", "--user", "ada@lab", "--password-command", "echo
     [
         ((*PLAIN, "--server", "192.0.2.1"), 64, "the sender ada@lab is not nobody's"),
         ((*FAR, "--from", "eve@lab", "--to", "bob@lab"), 64, "eve@lab is not --user ada@lab"),
+        (("--user", "a\nb", "--to", "bob@lab"), 64, r"a\nb: a control character cannot be part"),
         ((*FAR, *PLAIN, "--mail-from", "eve@lab"), 64, "--really sends it"),
         ((*FAR, *PLAIN, "--tls", "off"), 64, "--insecure-auth does it all the same"),
         ((*FAR, *PLAIN, "--show-secrets"), 64, "for servers on this machine"),
