@@ -133,7 +133,7 @@ FAR = ("--server", "192.0.2.1", "--user", "ada@lab", "--password-command", "echo
 @pytest.mark.parametrize(
     ("arguments", "status", "complaint"),
     [
-        ((*PLAIN, "--server", "192.0.2.1"), 64, "the sender ada@lab is not nobody's"),
+        ((*PLAIN, "--server", "192.0.2.1"), 64, "nobody logs in (--user) as the sender ada@lab"),
         ((*FAR, "--from", "eve@lab", "--to", "bob@lab"), 64, "eve@lab is not --user ada@lab"),
         (("--user", "a\nb", "--to", "bob@lab"), 64, r"a\nb: a control character cannot be part"),
         ((*FAR, *PLAIN, "--mail-from", "eve@lab"), 64, "--really sends it"),
